@@ -1,0 +1,77 @@
+"""The words of the command line, before anything heavy is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medseg.cli.help import COMMANDS
+from medseg.values.error import wrong_setting
+
+NAMED = {"--config-dir": "config_dir", "-cd": "config_dir", "--config-name": "config_name", "-cn": "config_name"}
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """A command and its words; `help` and `version` ask for text only."""
+
+    command: str
+    words: tuple[str, ...]
+    multirun: bool
+    help: bool
+    version: bool
+    config_dir: Path | None
+    config_name: str
+
+
+def parse(argv: Sequence[str]) -> Arguments:
+    """Sort the words of the command line; refuses (exit 2) unknown commands and options."""
+    named: dict[str, str] = {}
+    words: list[str] = []
+    flags: set[str] = set()
+    waiting = iter(argv)
+    for word in waiting:
+        option, has_value, value = word.partition("=")
+        if option in NAMED:
+            named[NAMED[option]] = value if has_value else _next(waiting, option)
+        elif word in {"-m", "--multirun", "-h", "--help", "--version"}:
+            flags.add(word)
+        elif word.startswith("-") and not has_value:
+            raise wrong_setting(
+                "command line",
+                "options are -m, --config-dir, --config-name, --help, --version",
+                word,
+                "see medseg --help",
+            )
+        else:
+            words.append(word)
+    command = words.pop(0) if words and "=" not in words[0] else ""
+    if command and command not in COMMANDS:
+        raise _unknown(command)
+    wants_help = bool(flags & {"-h", "--help"}) or not (command or "--version" in flags)
+    folder = Path(named["config_dir"]) if "config_dir" in named else None
+    return Arguments(
+        command,
+        tuple(words),
+        bool(flags & {"-m", "--multirun"}),
+        wants_help,
+        "--version" in flags,
+        folder,
+        named.get("config_name", "config"),
+    )
+
+
+def _next(waiting: object, option: str) -> str:
+    try:
+        return str(next(waiting))  # type: ignore[call-overload]
+    except StopIteration:
+        raise wrong_setting(option, "a value must follow", "nothing", f"write {option} VALUE") from None
+
+
+def _unknown(command: str) -> Exception:
+    import difflib
+
+    near = difflib.get_close_matches(command, COMMANDS, n=1)
+    remedy = f"did you mean '{near[0]}'?" if near else "see medseg --help"
+    return wrong_setting("command", f"one of {', '.join(COMMANDS)} is needed", f"'{command}'", remedy)

@@ -1,0 +1,165 @@
+"""What each command does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from medseg.cli.arguments import Arguments
+from medseg.cli.compose import compose, sweep
+from medseg.cli.display import Screen, clock, screen
+from medseg.experiment.order import STAGES, Chain, Outcome
+from medseg.experiment.publish import facts, open_folder, publish, record
+from medseg.experiment.runner import Foreteller, Line, Runner, Unfinished
+from medseg.experiment.settings import ExperimentSettings, read_settings
+from medseg.pipeline.prune import Entry, entries, remove
+from medseg.pipeline.store import Store
+from medseg.values.error import wrong_setting
+from medseg.values.machine import Machine
+
+
+def run(arguments: Arguments) -> int:
+    """Do the experiment up to the command's stage; with -m, one after the other for each job of the sweep."""
+    jobs = sweep(arguments.words) if arguments.multirun else [list(arguments.words)]
+    settings = [_read(arguments, job, name_of(job, jobs)) for job in jobs]
+    until = "report" if arguments.command == "run" else arguments.command
+    codes = []
+    for number, (own, machine) in enumerate(settings, start=1):
+        with screen() as shown:
+            if len(jobs) > 1:
+                shown.line(f"job {number} of {len(jobs)}: {' '.join(jobs[number - 1])}")
+            codes.append(_run_one(own, machine, until, shown))
+    return max(codes)
+
+
+def plan(arguments: Arguments) -> int:
+    """Print what a run would do, stage by stage, and what it will need."""
+    from medseg.cli.main import say
+    from medseg.experiment.needs import needs
+
+    settings, machine = _read(arguments, arguments.words, None)
+    foretold = Foreteller(Store(Path(machine.store)))
+    chain = Chain(settings, foretold, Path(machine.store))
+    stopped = ""
+    try:
+        chain.walk()
+    except Unfinished as stage:
+        stopped = str(stage)
+    for text in _foretold_lines(foretold.lines, stopped):
+        say(text)
+    for text in needs(settings, chain.outcome):
+        say(text)
+    return 0
+
+
+def clean(arguments: Arguments) -> int:
+    """List the store, or delete drafts, old results or everything."""
+    from medseg.cli.main import say
+
+    choices = [word for word in arguments.words if "=" not in word or word.startswith("older=")]
+    words = [word for word in arguments.words if word not in choices]
+    wanted = _choice(choices)
+    _, machine = _read(arguments, words, None)
+    found = entries(Path(machine.store))
+    for stage in sorted({entry.stage for entry in found}):
+        own = [entry for entry in found if entry.stage == stage]
+        say(f"{stage:12} {len(own):5} entries {sum(entry.size_mb for entry in own):10.1f} MB")
+    gone = [entry for entry in found if wanted is not None and _matches(entry, wanted)]
+    for entry in gone:
+        remove(entry)
+    if wanted is not None:
+        say(f"deleted {len(gone)} entries, {sum(entry.size_mb for entry in gone):.1f} MB")
+    return 0
+
+
+def name_of(job: Sequence[str], jobs: Sequence[Sequence[str]]) -> str | None:
+    """Name the folder of one job of a sweep after the overrides in which the jobs differ; None for a single run."""
+    if len(jobs) == 1:
+        return None
+    common = set(jobs[0]).intersection(*jobs[1:])
+    parts = [re.sub(r"[^A-Za-z0-9._=+-]+", "_", word) for word in job if word not in common]
+    return ",".join(parts)
+
+
+def _read(arguments: Arguments, words: Sequence[str], suffix: str | None) -> tuple[ExperimentSettings, Machine]:
+    tree = compose(words, arguments.config_dir, arguments.config_name)
+    if suffix and not any(word.startswith("name=") and "," in word for word in arguments.words):
+        tree["name"] = f"{tree.get('name', 'experiment')}-{suffix}"
+    return read_settings(tree)
+
+
+def _run_one(settings: ExperimentSettings, machine: Machine, until: str, shown: Screen) -> int:
+    from medseg.cli.main import say
+
+    folder = open_folder(settings, machine)
+    told: set[str] = set()
+    noted = facts(machine)
+    runner = Runner(Store(Path(machine.store)), machine, noted, lambda line: _tell(line, told, shown))
+    chain = Chain(settings, runner, Path(machine.store))
+    try:
+        chain.walk(until)
+    finally:
+        publish(folder, chain.outcome)
+        record(folder, runner.lines, chain.outcome, settings, noted)
+    return _finish(chain.outcome, folder, shown, say)
+
+
+def _tell(line: Line, told: set[str], shown: Screen) -> None:
+    """One line per stage or failed case; of the many cases of a stage only the first speaks."""
+    if line.status == "failed":
+        shown.line(f"{line.stage:12} failed   {line.case}  {line.because}")
+    elif not line.case or line.stage not in told:
+        told.add(line.stage)
+        detail = (
+            f"{line.because}, {clock(line.seconds)}"
+            if line.status == "run"
+            else f"made before in {clock(line.seconds)}"
+        )
+        shown.line(f"{line.stage:12} {line.status:8} {'each case' if line.case else detail}")
+
+
+def _finish(outcome: Outcome, folder: Path, shown: Screen, say: object) -> int:
+    for case, why in {**outcome.refused, **outcome.failed}.items():
+        shown.line(f"error: {case}: {why.removeprefix(f'{case}: ')}")
+    report = folder / "report" / "report.html"
+    if callable(say):
+        say(str(report if report.is_file() else folder))
+    return 1 if outcome.refused or outcome.failed else 0
+
+
+def _foretold_lines(lines: Sequence[Line], stopped: str) -> list[str]:
+    texts = []
+    stages = [stage for stage in STAGES if any(line.stage == stage for line in lines)]
+    for stage in stages:
+        own = [line for line in lines if line.stage == stage]
+        todo = [line for line in own if line.status == "run"]
+        count = f" ({len(todo)} of {len(own)} cases)" if own[0].case else ""
+        seconds = clock(sum(line.seconds for line in own))
+        texts.append(
+            f"{stage:12} run{count}: {todo[0].because}"
+            if todo
+            else f"{stage:12} reuse{count}: made before in {seconds}"
+        )
+    if stopped:
+        rest = STAGES[STAGES.index(stopped) + 1 :]
+        texts.extend(f"{stage:12} run: after {stopped}" for stage in rest)
+    return texts
+
+
+def _choice(choices: Sequence[str]) -> float | str | None:
+    if not choices:
+        return None
+    if len(choices) == 1 and choices[0] in {"drafts", "all"}:
+        return choices[0]
+    if len(choices) == 1 and re.fullmatch(r"older=\d+(\.\d+)?", choices[0]):
+        return float(choices[0].removeprefix("older="))
+    raise wrong_setting(
+        "clean", "drafts, all or older=DAYS can be deleted", " ".join(choices), "see medseg clean --help"
+    )
+
+
+def _matches(entry: Entry, wanted: float | str) -> bool:
+    if isinstance(wanted, float):
+        return entry.age_days > wanted
+    return wanted == "all" or entry.draft

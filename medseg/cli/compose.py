@@ -1,0 +1,154 @@
+"""Hydra's part: configuration groups, overrides and sweeps become trees of plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import medseg
+from medseg.values.error import Refusal, wrong_setting
+
+MAIN = "config"
+
+
+def conf_folder() -> Path:
+    """Return the folder of configuration groups: beside the package in a checkout, inside it in a wheel."""
+    package = Path(medseg.__file__).resolve().parent
+    inside, beside = package / "conf", package.parent / "conf"
+    return inside if inside.is_dir() else beside
+
+
+def compose(overrides: Sequence[str], config_dir: Path | None, config_name: str) -> dict[str, Any]:
+    """Compose one tree of plain values from groups and overrides.
+
+    A value given by an override replaces what was there, also where it is a mapping; a group override picks a file.
+    Refuses (exit 2) unknown groups and choices, interpolations and everything Hydra cannot parse.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    folders = [conf_folder()] if config_dir is None else _ordered(config_dir, config_name)
+    groups = {path.name for folder in folders for path in folder.iterdir() if path.is_dir()}
+    try:
+        parsed = _parse(overrides)
+        choices = [one.input_line for one in parsed if one.key_or_group in groups]
+        extra = ",".join(f"file://{folder}" for folder in folders[1:])
+        GlobalHydra.instance().clear()
+        with initialize_config_dir(str(folders[0]), version_base="1.3"):
+            search = [f"hydra.searchpath=[{extra}]"] if extra else []
+            config = hydra_compose(config_name, [*_with_experiment(choices, parsed, groups), *search])
+        OmegaConf.set_struct(config, False)
+        for one in parsed:
+            if one.key_or_group not in groups:
+                _apply(config, one)
+        tree = OmegaConf.to_container(config, resolve=False)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _explained(error, folders[0]) from None
+    assert_plain(tree)
+    return dict(tree)  # type: ignore[arg-type]
+
+
+def sweep(overrides: Sequence[str]) -> list[list[str]]:
+    """Split overrides like `seed=1,2` into one list per job, in Hydra's order."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        batches = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(list(overrides)), None)
+    except HydraException as error:
+        raise _explained(error, conf_folder()) from None
+    return [list(job) for batch in batches for job in batch]
+
+
+def assert_plain(tree: object, path: str = "") -> None:
+    """Refuse (exit 2) interpolations: a value stands where it is read, and no resolver reads the environment."""
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            assert_plain(value, f"{path}.{name}" if path else str(name))
+    elif isinstance(tree, list):
+        for value in tree:
+            assert_plain(value, path)
+    elif isinstance(tree, str) and ("${" in tree or tree == "???"):
+        raise wrong_setting(path, "a plain value is needed, not an interpolation", tree, "write the value itself")
+
+
+def _ordered(config_dir: Path, config_name: str) -> list[Path]:
+    """The folder that holds the main file comes first."""
+    given = config_dir.resolve()
+    if not given.is_dir():
+        raise wrong_setting("--config-dir", "a folder that exists is needed", config_dir, "check the path")
+    own = (given / f"{config_name.removesuffix('.yaml')}.yaml").is_file()
+    return [given, conf_folder()] if own else [conf_folder(), given]
+
+
+def _parse(overrides: Sequence[str]) -> list[Any]:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed: list[Any] = OverridesParser.create().parse_overrides(list(overrides))
+    for one in parsed:
+        if one.is_sweep_override():
+            raise wrong_setting(
+                one.key_or_group,
+                "one value is needed for one run",
+                one.input_line,
+                "add -m to sweep, or quote a list as [1,2]",
+            )
+        if one.key_or_group.split(".")[0] == "hydra":
+            raise wrong_setting(
+                one.key_or_group, "Hydra's own settings are switched off", one.input_line, "leave it out"
+            )
+    return parsed
+
+
+def _with_experiment(choices: list[str], parsed: Sequence[Any], groups: set[str]) -> list[str]:
+    """Someone who names data but no experiment means these data, not the phantoms."""
+    names = {one.key_or_group for one in parsed}
+    if "experiment" in groups and "experiment" not in names and names & {"data", "data.root"}:
+        return [*choices, "experiment=folder"]
+    return choices
+
+
+def _apply(config: Any, override: Any) -> None:
+    from omegaconf import OmegaConf
+
+    if override.is_delete():
+        parent, _, last = override.key_or_group.rpartition(".")
+        node = OmegaConf.select(config, parent) if parent else config
+        if node is not None and last in node:
+            del node[last]
+        return
+    OmegaConf.update(config, override.key_or_group, override.value(), merge=False, force_add=True)
+
+
+def _explained(error: Exception, folder: Path) -> Refusal:
+    text = str(error).strip()
+    first = text.splitlines()[0]
+    available = sorted(
+        {line.strip() for line in text.splitlines()[1:] if line.startswith("\t") and "provider=" not in line}
+    )
+    if "In '" in first and "Could not find" in first and available:
+        wanted = first.split("Could not find '")[-1].rstrip("'.").strip("'")
+        group, _, choice = wanted.rpartition("/")
+        return wrong_setting(
+            group, f"one of {', '.join(available)} is needed", f"'{choice}'", _nearest(choice, available)
+        )
+    hidden = first.replace(str(folder), "conf")
+    return wrong_setting(
+        "command line",
+        "overrides look like group=choice or name.of.setting=value",
+        hidden,
+        "see medseg --help for examples",
+    )
+
+
+def _nearest(choice: str, available: Sequence[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(choice, available, n=1, cutoff=0.4)
+    return f"did you mean '{near[0]}'?" if near else "choose one of these"

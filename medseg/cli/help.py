@@ -1,0 +1,78 @@
+"""What `--help` says, for each command, with examples."""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "run": "the whole experiment, from the index of the scans to the report",
+    "plan": "say what would run, what would be reused and why; run nothing",
+    "prepare": "the experiment up to the prepared arrays",
+    "train": "the experiment up to the trained model",
+    "predict": "the experiment up to the predicted masks of the held-out scans",
+    "score": "the experiment up to the scores of the held-out scans",
+    "report": "the experiment up to the report (the same as run)",
+    "clean": "list what lies in the store, or delete part of it",
+}
+
+OVERVIEW = """medseg: from a folder of scans to a held-out tumour-vs-healthy report
+
+usage: medseg COMMAND [group=choice] [setting=value ...] [-m] [--config-dir DIR] [--config-name NAME]
+
+commands
+{commands}
+
+examples
+  medseg run                                        head phantoms that medseg makes itself; no download
+  medseg run data.root=DIR name=mine                your own scans (layouts: msd, brats, pairs)
+  medseg run experiment=hippocampus data.root=DIR training.minutes=20
+  medseg run -m seed=1,2,3 network=unet2d,unet3d    a sweep: six runs, finished stages shared
+  medseg COMMAND --help                             more about one command
+
+groups     data prepare patches augment network loss training inference report machine experiment
+endings    0 fine; 1 data was refused or a case failed; 2 the command or a setting is wrong; 130/143 stopped
+"""
+
+ABOUT = {
+    "run": """Every stage that is finished already is reused; only what a change touches is done again.
+Results lie in runs/NAME: report/report.html, report/scores.csv, report/summary.json, predictions/, model/, settings.yaml.
+
+examples
+  medseg run
+  medseg run data.root=DIR network.width=32 training.minutes=60
+  medseg run experiment=sarcoma data.root=DIR data.channels='{PET: PET_image}'
+  medseg run network=monai network.name=SegResNet
+  medseg run --config-dir runs/NAME --config-name settings       the same run again
+  medseg run -m seed=1,2,3                                       one run folder per job
+""",
+    "plan": """One line per stage: run or reuse, the reason, and the seconds it took where it is known;
+then the memory a training step needs, the disk the prepared scans take and the time training will have.
+
+examples
+  medseg plan
+  medseg plan experiment=hippocampus data.root=DIR training.minutes=5
+""",
+    "clean": """Without a choice it only lists. Runs keep their own links to results, so a run's folder stays whole.
+
+examples
+  medseg clean                       what lies there, by stage
+  medseg clean drafts                delete what crashed or stopped runs left behind (their checkpoints too)
+  medseg clean older=30              delete results older than 30 days
+  medseg clean all machine.store=DIR delete everything in that store
+""",
+}
+_UP_TO = """It does the stages before it as well and reuses those that are finished.
+
+examples
+  medseg {name}
+  medseg {name} data.root=DIR name=mine
+"""
+
+
+def overview() -> str:
+    """Return the text of `medseg --help`."""
+    return OVERVIEW.format(commands="\n".join(f"  {name:9} {text}" for name, text in COMMANDS.items()))
+
+
+def about(command: str) -> str:
+    """Return the text of `medseg COMMAND --help`."""
+    text = ABOUT.get(command, _UP_TO.format(name=command))
+    return f"medseg {command}: {COMMANDS[command]}\n\n{text}"

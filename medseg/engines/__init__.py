@@ -1,0 +1,1 @@
+"""Loops that own state: sampling, training, inference."""

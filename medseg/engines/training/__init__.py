@@ -1,0 +1,1 @@
+"""Training: the loop, its schedule, its losses over time and its checkpoints."""

@@ -1,0 +1,74 @@
+"""The portable model package: weights.safetensors and card.json in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from medseg.files.records import SchemeRecord
+from medseg.files.tensors import load_tensors, save_tensors, write_whole
+from medseg.networks.build import build_network
+from medseg.networks.settings import NetworkSettings
+from medseg.values.error import Refusal
+from medseg.values.plan import Plan
+from medseg.values.settings import Settings
+
+WEIGHTS, CARD = "weights.safetensors", "card.json"
+
+
+class Card(Settings):
+    """All that is needed to use the weights, and where they come from.
+
+    `channels` counts image channels; `mirror_axes` are the axes that training flipped. `step` is the step whose
+    averaged weights were kept, `steps` how many were taken; `validation_dice` is the mean over validation scans.
+    `medseg` is the version, `made_from` a digest of settings, plan, labels and the names of the cases.
+    """
+
+    medseg: str
+    made_from: str
+    plan: Plan
+    network: NetworkSettings
+    scheme: SchemeRecord
+    activation: Literal["softmax", "sigmoid"]
+    channels: int
+    mirror_axes: tuple[int, ...]
+    step: int
+    steps: int
+    validation_dice: float | None
+
+
+def save_model(folder: Path, weights: Mapping[str, Tensor], card: Card) -> None:
+    """Write the package into `folder` (made if missing): same weights and card, same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_tensors(folder / WEIGHTS, weights)
+    write_whole(folder / CARD, (card.model_dump_json(indent=1) + "\n").encode())
+
+
+def is_finished(folder: Path, made_from: str) -> bool:
+    """Return whether `folder` already holds the package made from this; the card is written last."""
+    try:
+        return Card.model_validate_json((folder / CARD).read_text(encoding="utf-8")).made_from == made_from
+    except (OSError, ValidationError, UnicodeDecodeError):
+        return False
+
+
+def load_model(folder: Path) -> tuple[nn.Module, Card]:
+    """Return the network on the CPU, in eval mode, and the card. Refuses a package that is incomplete or damaged."""
+    try:
+        card = Card.model_validate_json((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValidationError, UnicodeDecodeError) as error:
+        raise Refusal(
+            str(folder / CARD), "is the card of a model", error, "name a folder that training made"
+        ) from error
+    network = build_network(card.network, card.plan.architecture, seed=0, patch=card.plan.patch)
+    try:
+        network.load_state_dict(load_tensors(folder / WEIGHTS))
+    except RuntimeError as error:
+        raise Refusal(
+            str(folder / WEIGHTS), "the weights fit the card", error, "copy the whole package again"
+        ) from error
+    return network.requires_grad_(False).eval(), card

@@ -1,0 +1,1 @@
+"""The two roots of an experiment (Settings, Machine) and the order of its stages."""

@@ -1,0 +1,236 @@
+"""The order of the stages: which task needs which, from the data folder to the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from medseg.experiment.runner import Do, Runner, Unfinished, reason
+from medseg.experiment.settings import ExperimentSettings
+from medseg.experiment.sources import data_source
+from medseg.files.layouts import DataSettings
+from medseg.ops.phantom_settings import PhantomSettings
+from medseg.pipeline.store import Finished, Source
+from medseg.stages.split import SplitStage
+from medseg.values.error import Refusal
+from medseg.values.progress import tell
+from medseg.values.settings import Settings
+
+PHANTOM_DATA = DataSettings(
+    layout="brats",
+    labels={"core": 1, "oedema": 2},
+    regions={"core": (1,), "oedema": (2,), "tumour": (1, 2)},
+    tumour="tumour",
+)
+CASE_FAILURES = (Refusal, MemoryError, ArithmeticError, ValueError, RuntimeError, LookupError)
+STAGES = ("phantom", "index", "split", "fingerprint", "prepare", "train", "predict", "score", "report")
+
+
+@dataclass
+class Outcome:
+    """What an experiment has reached so far: finished stages by name, per-case ones by case, and what failed."""
+
+    stages: dict[str, Finished] = field(default_factory=dict)
+    prepared: dict[str, Finished] = field(default_factory=dict)
+    predictions: dict[str, Finished] = field(default_factory=dict)
+    scores: dict[str, Finished] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    data: Source | None = None
+
+
+class Chain:
+    """Walks the stages of one experiment with `do`, up to and including the stage `until`.
+
+    `unknown` names a stage that a plan found undone for some case.
+    """
+
+    def __init__(self, settings: ExperimentSettings, do: Do, store: Path) -> None:
+        self.settings, self.do, self.store = settings, do, store
+        self.outcome = Outcome()
+        self.unknown = ""
+
+    def walk(self, until: str = "report") -> Outcome:
+        """Do the stages in order. A case that fails is noted and the others go on; other refusals are raised."""
+        steps = (
+            self._index,
+            self._split,
+            self._fingerprint,
+            self._prepare,
+            self._train,
+            self._predict,
+            self._score,
+            self._report,
+        )
+        for step in steps:
+            step()
+            if self.unknown:
+                raise Unfinished(self.unknown)
+            if step.__name__ == f"_{until}":
+                break
+        return self.outcome
+
+    def _index(self) -> None:
+        data = self.settings.data
+        if isinstance(data, PhantomSettings):
+            made = self._once("phantom", data, {})
+            source = made.source("data")
+            reading = PHANTOM_DATA
+        else:
+            source = data_source(data, self.store)
+            reading = data
+        self.outcome.data = source
+        from medseg.stages.index import IndexSettings
+
+        rootless = reading.model_copy(update={"root": None})
+        index = self._once("index", IndexSettings(data=rootless), {"data": source})
+        records = json.loads((index.folder / "cases.json").read_text(encoding="utf-8"))["cases"]
+        self.outcome.refused = {one["case"]: _told(one["refused"]) for one in records if one["refused"]}
+
+    def _split(self) -> None:
+        settings = self.settings.split
+        inputs = {"index": self._of("index")}
+        if isinstance(settings.held_out, str):
+            inputs["held_out"] = named_file(Path(settings.held_out))
+            settings = settings.model_copy(update={"held_out": "file"})
+        self._once("split", SplitStage(seed=self.settings.seed, split=settings), inputs)
+
+    def _fingerprint(self) -> None:
+        from medseg.stages.fingerprint import FingerprintStage
+
+        own = self.settings
+        settings = FingerprintStage(
+            seed=own.seed, prepare=own.prepare, patches=own.patches, network=own.network, loss=own.loss
+        )
+        cases = {f"cases/{case}": self._record(case) for case in self._parts()["train"]}
+        self._once("fingerprint", settings, {**self._base(), **cases})
+
+    def _prepare(self) -> None:
+        shared = {**self._base(), "preparation": self._of("fingerprint", "preparation.json")}
+        tasks = {case: {**shared, "case": self._record(case)} for case in self._cases("train", "validation", "held_out")}
+        self._fan("prepare", self.settings.prepare, tasks, self.outcome.prepared)
+
+    def _train(self) -> None:
+        from medseg.stages.train import TrainStageSettings
+
+        own = self.settings
+        settings = TrainStageSettings(
+            seed=own.seed,
+            network=own.network,
+            loss=own.loss,
+            patches=own.patches,
+            augment=own.augment,
+            training=own.training,
+            inference=own.inference,
+        )
+        inputs = {"plan": self._of("fingerprint", "plan.json"), "scheme": self._of("index", "scheme.json")}
+        for part in ("train", "validation"):
+            done = [case for case in self._parts()[part] if case in self.outcome.prepared]
+            inputs.update({f"{part}/{case}": self.outcome.prepared[case].source() for case in done})
+        if not any(name.startswith("train/") for name in inputs):
+            raise Refusal("train", "at least one training case must have been prepared", 0, "see the refusals above")
+        self._once("train", settings, inputs)
+
+    def _predict(self) -> None:
+        from medseg.stages.predict import PredictStage
+
+        settings = PredictStage(inference=self.settings.inference)
+        shared = {"model": self._of("train", "model"), "scheme": self._of("index", "scheme.json")}
+        prepared = {case: self.outcome.prepared[case] for case in self._cases("held_out") if case in self.outcome.prepared}
+        tasks = {
+            case: {**shared, "prepared": done.source()} for case, done in prepared.items()
+        }
+        self._fan("predict", settings, tasks, self.outcome.predictions)
+
+    def _score(self) -> None:
+        settings = self.settings.score.model_copy(update={"body": self.settings.prepare.body})
+        tasks = {
+            case: {**self._base(), "case": self._record(case), **self._prediction(case)}
+            for case in self._cases("held_out")
+        }
+        self._fan("score", settings, tasks, self.outcome.scores)
+
+    def _prediction(self, case: str) -> dict[str, Source]:
+        """The prediction to score, or else why there is none."""
+        if case in self.outcome.predictions:
+            return {"prediction": self.outcome.predictions[case].source()}
+        if isinstance(self.do, Runner):
+            return {"failure": self.do.keep_text(self.outcome.failed.get(case, "the prediction is missing"))}
+        return {}
+
+    def _report(self) -> None:
+        if not self._cases("held_out"):
+            return
+        inputs = {
+            **self._base(),
+            "index": self._of("index", "cases.json"),
+            "split": self._of("split", "split.json"),
+            "plan": self._of("fingerprint", "plan.json"),
+            "curve": self._of("train", "curve.csv"),
+        }
+        for case in self._cases("held_out"):
+            inputs[f"cases/{case}"] = self._record(case)
+            for name, done in (("predictions", self.outcome.predictions), ("scores", self.outcome.scores)):
+                if case in done:
+                    inputs[f"{name}/{case}"] = done[case].source()
+        self._once("report", self.settings.report, inputs)
+
+    def _once(self, stage: str, settings: Settings, inputs: Mapping[str, Source]) -> Finished:
+        finished = self.do(stage, settings, inputs)
+        self.outcome.stages[stage] = finished
+        return finished
+
+    def _fan(
+        self, stage: str, settings: Settings, tasks: Mapping[str, Mapping[str, Source]], done: dict[str, Finished]
+    ) -> None:
+        """Do a stage for each case; a case that fails is noted and stops nothing.
+
+        A wrong setting is wrong for every case, so it is raised.
+        """
+        for number, (case, inputs) in enumerate(tasks.items(), start=1):
+            try:
+                done[case] = self.do(stage, settings, inputs, case)
+            except Unfinished:
+                self.unknown = stage
+            except CASE_FAILURES as error:
+                if isinstance(error, Refusal) and error.exit_code == 2:
+                    raise
+                self.outcome.failed[case] = reason(error)
+            tell(stage, number, len(tasks), "cases")
+
+    def _base(self) -> dict[str, Source]:
+        if self.outcome.data is None:
+            raise RuntimeError("the index comes first")
+        named_by_records = Source(self.outcome.data.path, "named by the digests in the case record")
+        return {"data": named_by_records, "scheme": self._of("index", "scheme.json")}
+
+    def _of(self, stage: str, name: str = "") -> Source:
+        return self.outcome.stages[stage].source(name)
+
+    def _record(self, case: str) -> Source:
+        return self._of("index", f"cases/{case}.json")
+
+    def _parts(self) -> dict[str, list[str]]:
+        parts: dict[str, list[str]] = json.loads(
+            (self.outcome.stages["split"].folder / "split.json").read_text("utf-8")
+        )
+        return parts
+
+    def _cases(self, *parts: str) -> Sequence[str]:
+        return [case for part in parts for case in self._parts()[part]]
+
+
+def named_file(path: Path) -> Source:
+    """Return a file that a setting names as an input; refuses (exit 2) one that does not exist."""
+    from medseg.values.digests import digest_of_file
+    from medseg.values.error import wrong_setting
+
+    if not path.is_file():
+        raise wrong_setting("split.held_out", "a share or a file that exists is needed", path, "check the path")
+    return Source(path, digest_of_file(path))
+
+
+def _told(refused: Mapping[str, str]) -> str:
+    return f"{refused['subject']}: {refused['rule']}, got {refused['value']}; {refused['remedy']}"

@@ -1,0 +1,126 @@
+"""Doing, or foretelling, one task after the other: the only place that looks into the store."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from medseg.pipeline.code import digest_of_code
+from medseg.pipeline.store import Finished, Source, Store, Task, write_whole
+from medseg.values.digests import digest_of
+from medseg.values.error import Refusal
+from medseg.values.machine import Machine
+from medseg.values.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What became of one task, a line of stages.json. `status` is run, reused or failed, in a plan: run or reused."""
+
+    stage: str
+    case: str
+    key: str
+    status: str
+    because: str
+    seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+
+
+class Unfinished(Exception):
+    """A plan meets a task that has not been done, so what depends on it is not known yet."""
+
+
+class Do(Protocol):
+    """Give me the finished task: by finding it, or by doing it."""
+
+    def __call__(self, stage: str, settings: Settings, inputs: Mapping[str, Source], case: str = "") -> Finished:
+        """Return the finished task of `stage` (over one case, where `case` is given)."""
+
+
+Listener = Callable[[Line], None]
+
+
+class Runner:
+    """Does what is not in the store yet; every task adds a line to `lines`."""
+
+    def __init__(self, store: Store, machine: Machine, facts: Mapping[str, Any], listener: Listener) -> None:
+        self.store, self.machine, self.facts, self.listener = store, machine, facts, listener
+        self.lines: list[Line] = []
+
+    def __call__(self, stage: str, settings: Settings, inputs: Mapping[str, Source], case: str = "") -> Finished:
+        """Return the finished task, doing it where needed; what the stage raises is noted and raised again."""
+        task = _task(stage, settings, inputs, case)
+        found = self.store.find(task)
+        because = "" if found else self.store.because(task)
+        try:
+            finished = found or self.store.make(task, self._work(stage, settings, inputs), self.facts)
+        except Exception as error:
+            self._note(Line(stage, case, task.key, "failed", reason(error)))
+            raise
+        seconds, peak = finished.manifest["seconds"], finished.manifest["peak_memory_mb"]
+        self._note(Line(stage, case, task.key, "reused" if found else "run", because, seconds, peak))
+        return finished
+
+    def keep_text(self, text: str) -> Source:
+        """Keep a text (why a case failed) where later tasks can read it as an input."""
+        digest = digest_of(text)
+        path = self.store.root / "texts" / f"{digest[:32]}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+        return Source(path, digest)
+
+    def _work(self, stage: str, settings: Settings, inputs: Mapping[str, Source]) -> Callable[[Path], None]:
+        def work(draft: Path) -> None:
+            module = importlib.import_module(f"medseg.stages.{stage}")
+            try:
+                module.run(settings, {name: source.path for name, source in inputs.items()}, draft, self.machine)
+            except OSError as error:
+                raise _unwritable(error, draft) from error
+
+        return work
+
+    def _note(self, line: Line) -> None:
+        self.lines.append(line)
+        self.listener(line)
+
+
+class Foreteller:
+    """Looks up what a run would do, and does nothing."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.lines: list[Line] = []
+
+    def __call__(self, stage: str, settings: Settings, inputs: Mapping[str, Source], case: str = "") -> Finished:
+        """Return the finished task where it is in the store; raises Unfinished where it would have to be done."""
+        task = _task(stage, settings, inputs, case)
+        found = self.store.find(task)
+        because = "" if found else self.store.because(task)
+        seconds = found.manifest["seconds"] if found else 0.0
+        self.lines.append(Line(stage, case, task.key, "reused" if found else "run", because, seconds))
+        if found is None:
+            raise Unfinished(stage)
+        return found
+
+
+def reason(error: Exception) -> str:
+    """Say in one line why a task failed."""
+    return str(error) if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
+
+
+def _task(stage: str, settings: Settings, inputs: Mapping[str, Source], case: str) -> Task:
+    return Task(stage, case, digest_of_code(f"medseg.stages.{stage}"), settings.model_dump(mode="json"), inputs)
+
+
+def _unwritable(error: OSError, draft: Path) -> Refusal:
+    what = error.strerror or str(error)
+    return Refusal(
+        str(error.filename or draft),
+        "the file must be readable, or there must be room to write it",
+        what,
+        "free some space, or set machine.store and machine.runs to a folder with more",
+        exit_code=1,
+    )

@@ -1,0 +1,1 @@
+"""What lies on disk: scans, data-set layouts, arrays, tables and weights."""

@@ -1,0 +1,1 @@
+"""The models: our own U-Net and an adapter to MONAI's."""

@@ -1,0 +1,52 @@
+"""scores.csv: one row per case and region, written so that the same rows give the same bytes."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from medseg.ops.cohorts import columns
+from medseg.values.error import Refusal
+
+TEXTS = ("case", "subject", "cohort", "region", "reason")
+Value = str | int | float | None
+Row = dict[str, Value]
+
+
+def write_scores(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write rows with the columns of `medseg.ops.cohorts`; None is an empty cell, floats keep all their digits.
+
+    Refuses a row with a column that is not known; one that lacks a column gets an empty cell.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for row in rows:
+            if unknown := set(row) - set(columns):
+                raise Refusal("scores", f"columns are {', '.join(columns)}", sorted(unknown), "leave them out")
+            writer.writerow([_cell(row.get(column)) for column in columns])
+
+
+def read_scores(path: Path) -> list[Row]:
+    """Read rows back: texts, integers and floats as they were written, empty cells as None (reason: None or text)."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [{column: _value(column, text) for column, text in row.items()} for row in csv.DictReader(file)]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (bool, int, str)):
+        return str(value)
+    if isinstance(value, float):
+        return repr(float(value))
+    raise Refusal("scores", "a cell is a text, a number or empty", repr(value), "turn it into one of them")
+
+
+def _value(column: str, text: str) -> Value:
+    if column in TEXTS:
+        return text or None
+    if not text:
+        return None
+    return int(text) if text.lstrip("-").isdigit() else float(text)

@@ -1,0 +1,90 @@
+"""Numbers and sentences as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+UNDEFINED = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+# What a number counts decides its decimals: shares three, lengths and volumes two, counts none.
+DECIMALS = {"share": 3, "mm": 2, "ml": 2, "count": 0}
+_TUMOURS = ("tumour", "tumor", "lesion", "lesions", "cancer", "whole", "wt")
+
+Json = Mapping[str, Any]
+
+
+def number(value: float | None, unit: str = "share") -> str:
+    """Write a value with the decimals of its `unit` ("share", "mm", "ml", "count"); None is a dash."""
+    if value is None:
+        return UNDEFINED
+    decimals = DECIMALS[unit] if abs(value) < 1000 else 0
+    text, smallest = f"{value:.{decimals}f}", f"{10**-decimals:.{decimals}f}"
+    if value != 0 and float(text) == 0:
+        return f"<{smallest}" if value > 0 else f">{MINUS}{smallest}"
+    return text.replace("-", MINUS)
+
+
+def interval(ends: Sequence[float | None], unit: str = "share") -> str:
+    """Write a confidence interval as "[low, high]", "" where it is undefined."""
+    low, high = ends
+    return "" if low is None or high is None else f"[{number(low, unit)}, {number(high, unit)}]"
+
+
+def part(some: int, whole: int) -> str:
+    """Write a share with its counts: "3 of 4 (75 %)"; of nothing, a dash."""
+    return f"{some} of {whole} ({100 * some / whole:.0f} %)" if whole else UNDEFINED
+
+
+def count(amount: int, noun: str) -> str:
+    """Write an amount of things: "1 scan", "4 scans"."""
+    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
+
+
+def tissue(region: str) -> str:
+    """Name what is not the region: "healthy tissue" beside a tumour, "tissue outside X" beside an organ."""
+    return "healthy tissue" if region.lower() in _TUMOURS else f"tissue outside {region}"
+
+
+def answer(summary: Json, region: str) -> str:
+    """Say the result of a summary in one or two plain sentences; `region` is the tumour region's name."""
+    if not summary["held_out"]:
+        return "No scan was held out, so nothing can be said about new patients."
+    tumour, healthy = summary["cohorts"]["tumour"], summary["cohorts"]["healthy"]
+    first = _found(tumour, region) if tumour["n"] else f"The held-out set has no scan with {region}"
+    if not healthy["n"]:
+        return f"{first}. There are no healthy scans in the held-out set."
+    return f"{first}; on {_clean(healthy)}."
+
+
+def _found(tumour: Json, region: str) -> str:
+    dice, subjects = tumour["dice"], tumour["detection"]["tumour_subjects"]
+    who = count(subjects, "held-out patient")
+    if subjects != tumour["n"]:
+        who = f"{count(tumour['n'], 'held-out scan')} of {count(subjects, 'patient')}"
+    value = " ".join(filter(None, (number(dice["mean"]), interval(dice["ci95"]))))
+    return f"On {who} with {region} the network's {region} Dice is {value}"
+
+
+def _clean(healthy: Json) -> str:
+    clean, n, most = healthy["clean"], healthy["n"], healthy["false_positive_ml"]["max"]
+    scans = count(n, "healthy scan")
+    if clean == n:
+        return f"{scans} it marked nothing" + (" at all" if n == 1 else " in any")
+    if n == 1:
+        return f"{scans} it marked {number(most, 'ml')} ml" if most else f"{scans} the prediction failed"
+    worst = f", and at most {number(most, 'ml')} ml in the others" if most else ""
+    return f"{scans} it marked nothing in {clean or 'none'}{worst}"
+
+
+def remarks(summary: Json) -> list[str]:
+    """Say how to read the result: the interval, what counts as 0, what failed."""
+    lines = [
+        "Dice is the overlap of prediction and truth, 1 is perfect; brackets hold the 95 % interval of the mean. "
+        "None of these patients was used for training or for choosing the weights."
+    ]
+    if summary["failed"]:
+        lines.append(
+            f"{count(len(summary['failed']), 'prediction')} failed; it is listed below and nothing was dropped."
+        )
+    return lines

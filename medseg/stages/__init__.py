@@ -1,0 +1,1 @@
+"""Stages: read folders, call an engine, write a folder."""

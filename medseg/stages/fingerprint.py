@@ -1,0 +1,190 @@
+"""Look at the training cases only, and derive the plan: grid, normalisation, patch, depth, widths and batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from medseg.engines.sampling.settings import PatchSettings
+from medseg.files.records import CaseRecord, SchemeRecord, read_case, write_record
+from medseg.networks.settings import NetworkSettings
+from medseg.ops.intensity import fit_normalisation, sample_intensities
+from medseg.ops.loss_settings import LossSettings
+from medseg.ops.planning import Triple, Wishes, common_spacing, features, plan_kernels, plan_patch, slice_axis
+from medseg.stages.cases import load_channels, load_mask
+from medseg.stages.prepare import (
+    Preparation,
+    PrepareSettings,
+    crop_to_body,
+    foreground_intensities,
+    normalisation_kinds,
+    resampled_shape,
+)
+from medseg.values.error import Refusal, wrong_setting
+from medseg.values.machine import Machine
+from medseg.values.plan import Architecture, Plan
+from medseg.values.progress import tell
+from medseg.values.settings import Settings
+from medseg.values.streams import stream
+from medseg.values.volume import FloatArray
+
+SAMPLES = 10_000
+
+
+class FingerprintStage(Settings):
+    """Settings of the stage: those of every group that has a say in the plan."""
+
+    seed: int
+    prepare: PrepareSettings
+    patches: PatchSettings
+    network: NetworkSettings
+    loss: LossSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one training case shows: its grid after cropping to the body, and a sample of its intensities `(C, N)`."""
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    foreground: FloatArray
+    body: FloatArray
+
+
+def run(settings: FingerprintStage, inputs: Mapping[str, Path], out: Path, machine: Machine) -> None:
+    """Read the training cases (`cases/ID`) below `data` and write fingerprint.json, preparation.json and plan.json."""
+    scheme = SchemeRecord.model_validate_json(inputs["scheme"].read_text(encoding="utf-8"))
+    records = [read_case(path) for name, path in sorted(inputs.items()) if name.startswith("cases/")]
+    if not any(record.tumour_voxels for record in records):
+        raise Refusal(
+            "training set",
+            f"at least one training scan holds the region '{scheme.tumour}'",
+            f"{len(records)} scans without it",
+            "check data.tumour and the masks, or split with another seed",
+        )
+    looks = []
+    for number, record in enumerate(records, start=1):
+        looks.append(_look(record, inputs["data"], settings))
+        tell("fingerprint", number, len(records), "cases")
+    channels = tuple(records[0].channels)
+    spacing = common_spacing([look.spacing_mm for look in looks])
+    preparation = _preparation(settings.prepare, channels, spacing, looks)
+    shapes = [_planned_shape(look, spacing, settings.prepare.resample) for look in looks]
+    plan = make_plan(settings, shapes, spacing, len(channels), scheme)
+    _write_fingerprint(out / "fingerprint.json", records, looks, channels, scheme, shapes)
+    write_record(out / "preparation.json", preparation)
+    write_record(out / "plan.json", plan)
+
+
+def make_plan(
+    settings: FingerprintStage,
+    shapes: Sequence[Triple],
+    spacing_mm: tuple[float, float, float],
+    channels: int,
+    scheme: SchemeRecord,
+) -> Plan:
+    """Derive the plan from the shapes of the prepared training cases (voxels at `spacing_mm`).
+
+    Refuses (exit 2) a patch that is larger than every training case, unless `patches.padding` allows it.
+    """
+    network, patches = settings.network, settings.patches
+    median = [int(size) for size in np.median(np.asarray(shapes), axis=0)]
+    plane = None
+    if network.dimensions == 2:
+        plane = slice_axis(spacing_mm, median) if patches.plane == "auto" else "xyz".index(patches.plane)
+    wishes = Wishes(
+        network.dimensions,
+        network.width,
+        network.widest,
+        network.levels,
+        patches.size,
+        patches.batch,
+        plane,
+        patches.memory_gb,
+    )
+    patch, strides, batch = plan_patch(median, spacing_mm, wishes)
+    if patches.size is not None and not patches.padding:
+        _check_fits(patch, shapes, plane)
+    kernels = plan_kernels(strides, spacing_mm, plane)
+    outputs = len(scheme.regions) if settings.loss.activation == "sigmoid" else len(scheme.labels) + 1
+    axes = [axis for axis in range(3) if axis != plane]
+    architecture = Architecture(
+        dimensions=network.dimensions,
+        channels=channels,
+        outputs=outputs,
+        features=features(len(strides), wishes),
+        strides=tuple(tuple(stride[axis] for axis in axes) for stride in strides),
+        kernels=tuple(tuple(kernel[axis] for axis in axes) for kernel in kernels),
+    )
+    return Plan(spacing_mm=spacing_mm, patch=patch, batch=batch, plane=plane, architecture=architecture)
+
+
+def _look(record: CaseRecord, root: Path, settings: FingerprintStage) -> Look:
+    image, mask = load_channels(record, root), load_mask(record, root)
+    body, start, stop = crop_to_body(image, settings.prepare)
+    x, y, z = (high - low for low, high in zip(start, stop, strict=True))
+    foreground = foreground_intensities(record.case, image, mask, settings.prepare)
+    inside = sample_intensities(image.voxels, body, stream(settings.seed, "fingerprint", record.case), SAMPLES)
+    return Look((x, y, z), image.spacing_mm, foreground, inside)
+
+
+def _preparation(
+    settings: PrepareSettings, channels: Sequence[str], spacing_mm: tuple[float, float, float], looks: Sequence[Look]
+) -> Preparation:
+    foreground = np.concatenate([look.foreground for look in looks], axis=1)
+    kinds = normalisation_kinds(channels, settings)
+    fitted = {
+        name: fit_normalisation(kinds[name], values, name) for name, values in zip(channels, foreground, strict=True)
+    }
+    return Preparation(spacing_mm=spacing_mm, normalisations=fitted)
+
+
+def _planned_shape(look: Look, spacing_mm: Sequence[float], resample: bool) -> Triple:
+    return resampled_shape(look.shape, look.spacing_mm, spacing_mm) if resample else look.shape
+
+
+def _check_fits(patch: Triple, shapes: Sequence[Triple], plane: int | None) -> None:
+    largest = [int(size) for size in np.asarray(shapes).max(axis=0)]
+    if any(patch[axis] > largest[axis] for axis in range(3) if axis != plane):
+        shown = [size for axis, size in enumerate(patch) if axis != plane]
+        limit = [size for axis, size in enumerate(largest) if axis != plane]
+        raise wrong_setting(
+            "patches.size",
+            f"a patch must fit in the largest training case {limit}",
+            shown,
+            "lower patches.size, or allow zeros around the images by patches.padding=true",
+        )
+
+
+def _write_fingerprint(
+    path: Path,
+    records: Sequence[CaseRecord],
+    looks: Sequence[Look],
+    channels: Sequence[str],
+    scheme: SchemeRecord,
+    shapes: Sequence[Triple],
+) -> None:
+    inside = np.concatenate([look.body for look in looks], axis=1).astype(np.float64)
+    classes = {
+        name: [record.labels.get(str(number), 0) for record in records] for name, number in scheme.labels.items()
+    }
+    fingerprint = {
+        "cases": [record.case for record in records],
+        "spacing_mm": [list(look.spacing_mm) for look in looks],
+        "shapes": [list(look.shape) for look in looks],
+        "shapes_at_common_spacing": [list(shape) for shape in shapes],
+        "voxels_per_label": classes,
+        "intensity_inside_body": {
+            name: {
+                "mean": float(values.mean()),
+                "sd": float(values.std()),
+                "percentiles_0.5_50_99.5": [float(value) for value in np.percentile(values, (0.5, 50, 99.5))],
+            }
+            for name, values in zip(channels, inside)
+        },
+    }
+    path.write_text(json.dumps(fingerprint, indent=1) + "\n", encoding="utf-8")

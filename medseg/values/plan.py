@@ -1,0 +1,35 @@
+"""The plan: what the training cases and the settings together decide before any training."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from medseg.values.settings import Settings
+
+
+class Architecture(Settings):
+    """Shape of a network, one entry per level, finest first.
+
+    `strides[i]` is the step from level i-1 to level i (all ones at level 0); strides and kernels have
+    `dimensions` numbers each. `outputs` counts the output channels (classes, or regions).
+    """
+
+    dimensions: Literal[2, 3]
+    channels: int
+    outputs: int
+    features: tuple[int, ...]
+    strides: tuple[tuple[int, ...], ...]
+    kernels: tuple[tuple[int, ...], ...]
+
+
+class Plan(Settings):
+    """Grid, patch and network for one data set. Axes are the canonical ones (RAS+).
+
+    `patch` always has three numbers; in 2D it is 1 along `plane`, the axis that slices are cut across.
+    """
+
+    spacing_mm: tuple[float, float, float]
+    patch: tuple[int, int, int]
+    batch: int
+    plane: int | None
+    architecture: Architecture

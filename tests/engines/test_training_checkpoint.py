@@ -1,0 +1,182 @@
+"""Checkpoints and model packages: exact, checked, and never half."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from medseg.engines.sampling.cut import Batch
+from medseg.engines.training.checkpoint import Checkpoint, latest_checkpoint, save_checkpoint
+from medseg.engines.training.fit import fit
+from medseg.engines.training.package import Card, is_finished, load_model, save_model
+from medseg.engines.training.settings import TrainingSettings
+from medseg.engines.training.state import State, start
+from medseg.files.records import SchemeRecord
+from medseg.networks.build import build_network
+from medseg.networks.settings import UNet3D
+from medseg.values.error import Refusal
+from medseg.values.plan import Architecture, Plan
+
+
+def saved(folder: Path, *steps: int) -> None:
+    for step in steps:
+        save_checkpoint(folder, step, Checkpoint({"w": torch.full((50,), float(step))}, {"step": step}))
+
+
+def latest(folder: Path) -> int | None:
+    checkpoint = latest_checkpoint(folder, lambda facts: True)
+    if checkpoint is None:
+        return None
+    assert torch.equal(checkpoint.tensors["w"], torch.full((50,), float(checkpoint.facts["step"])))
+    return int(checkpoint.facts["step"])
+
+
+def test_the_last_two_are_kept_and_the_newest_is_read(tmp_path: Path) -> None:
+    assert latest(tmp_path / "none") is None
+    saved(tmp_path, 5, 40, 300)
+    assert latest(tmp_path) == 300
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-0000000040", "step-0000000300"]
+    saved(tmp_path, 300)
+    assert latest(tmp_path) == 300
+
+
+@pytest.mark.parametrize("name", ["tensors.safetensors", "checkpoint.json"])
+def test_any_flipped_byte_is_noticed(tmp_path: Path, name: str) -> None:
+    saved(tmp_path, 1, 2)
+    path = tmp_path / "step-0000000002" / name
+    content = path.read_bytes()
+    for place in range(0, len(content), 7):
+        damaged = bytearray(content)
+        damaged[place] ^= 0x01
+        path.write_bytes(bytes(damaged))
+        assert latest(tmp_path) in (1, 2)  # whitespace of the JSON may differ; no wrong number is ever read
+    path.write_bytes(content[: len(content) // 2])
+    assert latest(tmp_path) == 1
+    path.unlink()
+    assert latest(tmp_path) == 1
+
+
+def test_a_half_written_one_is_ignored_and_cleared(tmp_path: Path) -> None:
+    saved(tmp_path, 1)
+    (tmp_path / "draft").mkdir()
+    (tmp_path / "draft" / "tensors.safetensors").write_bytes(b"half")
+    assert latest(tmp_path) == 1
+    saved(tmp_path, 2)
+    assert latest(tmp_path) == 2
+    assert not (tmp_path / "draft").exists()
+
+
+def test_one_that_does_not_fit_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    saved(tmp_path, 1, 2)
+    checkpoint = latest_checkpoint(tmp_path, lambda facts: facts["step"] == 1)
+    assert checkpoint is not None
+    assert checkpoint.facts["step"] == 1
+    assert "step-0000000002 is damaged or from another run" in caplog.text
+
+
+def some_batches(first: int) -> Iterator[Batch]:
+    for number in range(first, 1000):
+        images = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(number))
+        yield Batch(images, (images[:, 0] > 0).long())
+
+
+def entropy(logits: Tensor | tuple[Tensor, ...], classes: Tensor) -> Tensor:
+    assert isinstance(logits, Tensor)
+    return nn.functional.cross_entropy(logits, classes)
+
+
+@pytest.mark.parametrize("kind", ["adamw", "sgd"])
+def test_a_restored_state_goes_on_exactly(tmp_path: Path, kind: str) -> None:
+    settings = TrainingSettings.model_validate({"optimiser": kind})
+
+    def fresh(seed: int) -> State:
+        torch.manual_seed(seed)
+        return start(nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1)), settings)
+
+    def go_on(state: State, count: int) -> None:
+        source = islice(some_batches(state.tally.step), count)
+        for _ in fit(state, source, entropy, lambda _: 1.0, settings, 0):
+            pass
+
+    whole = fresh(0)
+    go_on(whole, 4)
+    whole.note_validation(0.5)
+    save_checkpoint(tmp_path, 4, Checkpoint(whole.tensors(), whole.facts()))
+    go_on(whole, 4)
+    read = latest_checkpoint(tmp_path, lambda facts: True)
+    assert read is not None
+    other = fresh(1)
+    other.restore(read.tensors, read.facts)
+    go_on(other, 4)
+    assert other.tally == whole.tally
+    expected, found = whole.tensors(), other.tensors()
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert any(name.startswith("best/") for name in found)
+
+
+def test_better_validations_replace_the_kept_weights() -> None:
+    state = start(nn.Conv2d(1, 1, 1), TrainingSettings())
+    for step, dice in enumerate([0.4, None, 0.6, 0.5, 0.6, 0.1]):
+        state.tally.step = step
+        with torch.no_grad():
+            next(state.average.parameters()).fill_(float(step))
+        state.note_validation(dice)
+    assert (state.tally.best_dice, state.tally.best_step, state.tally.dice) == (0.6, 4, 0.1)
+    assert state.chosen()["weight"].item() == 4.0
+
+
+def card() -> tuple[Card, nn.Module]:
+    architecture = Architecture(
+        dimensions=3,
+        channels=1,
+        outputs=2,
+        features=(4, 8),
+        strides=((1, 1, 1), (2, 2, 2)),
+        kernels=((3, 3, 3), (3, 3, 3)),
+    )
+    plan = Plan(spacing_mm=(1.0, 1.0, 1.0), patch=(8, 8, 8), batch=1, plane=None, architecture=architecture)
+    scheme = SchemeRecord(labels={"core": 1}, regions={"tumour": (1,)}, tumour="tumour")
+    settings = UNet3D(deep_supervision=True)
+    made = Card(
+        medseg="0",
+        made_from="ab",
+        plan=plan,
+        network=settings,
+        scheme=scheme,
+        activation="softmax",
+        channels=1,
+        mirror_axes=(0,),
+        step=3,
+        steps=4,
+        validation_dice=None,
+    )
+    return made, build_network(settings, architecture, 7)
+
+
+def test_a_package_gives_back_network_and_card(tmp_path: Path) -> None:
+    made, network = card()
+    save_model(tmp_path, network.state_dict(), made)
+    loaded, found = load_model(tmp_path)
+    assert found == made
+    image = torch.randn(1, 1, 8, 8, 8)
+    with torch.inference_mode():
+        assert torch.equal(loaded(image), network.eval()(image))
+    assert not any(module.training for module in loaded.modules())
+    assert is_finished(tmp_path, "ab")
+    assert not is_finished(tmp_path, "cd")
+    assert not is_finished(tmp_path / "none", "ab")
+
+
+def test_a_package_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+    made, network = card()
+    with pytest.raises(Refusal, match=r"card\.json: is the card of a model"):
+        load_model(tmp_path)
+    save_model(tmp_path, dict(list(network.state_dict().items())[1:]), made)
+    with pytest.raises(Refusal, match=r"weights\.safetensors: the weights fit the card"):
+        load_model(tmp_path)

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from medseg.pipeline.prune import entries, remove
+from medseg.pipeline.store import Source, Store, Task, explain
+from medseg.values.error import Refusal
+
+
+def task(**settings: object) -> Task:
+    return Task("split", "", "code", settings, {"index": Source(Path("anywhere"), "abc")})
+
+
+def write(text: str):
+    def work(draft: Path) -> None:
+        (draft / "deep").mkdir(exist_ok=True)
+        (draft / "deep" / "result.txt").write_text(text)
+
+    return work
+
+
+def test_work_is_done_once_and_found_again(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    calls = []
+    made = [store.make(task(a=1), lambda draft: (calls.append(1), write("x")(draft))[1], {}) for _ in range(2)]
+    assert len(calls) == 1
+    assert made[0].folder == made[1].folder
+    assert (made[0].folder / "deep" / "result.txt").read_text() == "x"
+    assert store.find(task(a=1)) is not None
+    assert store.find(task(a=2)) is None
+
+
+def test_key_is_independent_of_where_inputs_lie_and_of_the_order_of_settings() -> None:
+    one = Task("s", "", "c", {"a": 1, "b": 2}, {"x": Source(Path("here"), "d")})
+    other = Task("s", "", "c", {"b": 2, "a": 1}, {"x": Source(Path("there"), "d")})
+    assert one.key == other.key
+    assert one.key != Task("s", "", "c", {"a": 1, "b": 2}, {"x": Source(Path("here"), "e")}).key
+    assert one.key != Task("s", "", "C", {"a": 1, "b": 2}, {"x": Source(Path("here"), "d")}).key
+
+
+def test_work_that_fails_leaves_a_draft_and_no_result(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def half(draft: Path) -> None:
+        (draft / "half.txt").write_text("half")
+        raise ValueError("boom")
+
+    with pytest.raises(ValueError, match="boom"):
+        store.make(task(), half, {})
+    assert store.find(task()) is None
+    assert [entry.draft for entry in entries(tmp_path)] == [True]
+    seen = []
+    store.make(task(), lambda draft: seen.append((draft / "half.txt").exists()), {})
+    assert seen == [True], "the same task goes on in its own draft"
+
+
+def test_source_of_a_part_changes_only_with_that_part(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def work(a: str, b: str):
+        def do(draft: Path) -> None:
+            (draft / "a.txt").write_text(a)
+            (draft / "b.txt").write_text(b)
+
+        return do
+
+    first = store.make(task(n=1), work("a", "b"), {})
+    second = store.make(task(n=2), work("a", "other"), {})
+    assert first.source("a.txt").digest == second.source("a.txt").digest
+    assert first.source("b.txt").digest != second.source("b.txt").digest
+    assert first.source().digest != second.source().digest
+
+
+def test_two_processes_share_the_work(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from medseg.pipeline.store import Store, Task\n"
+        "def work(draft):\n"
+        "    with (Path(sys.argv[1]) / 'log').open('a') as log: log.write('done\\n')\n"
+        "Store(Path(sys.argv[1]) / 'store').make(Task('s', '', 'c', {}), work, {})\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path)]) for _ in range(3)]
+    assert [one.wait() for one in running] == [0, 0, 0]
+    assert (tmp_path / "log").read_text() == "done\n"
+
+
+def test_two_threads_share_the_work(tmp_path: Path) -> None:
+    done = []
+    store = Store(tmp_path)
+    threads = [threading.Thread(target=lambda: store.make(task(), lambda draft: done.append(1), {})) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert done == [1]
+
+
+def test_because_names_what_changed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.because(task(a={"b": 1})) == "first time"
+    store.make(task(a={"b": 1}), write("x"), {})
+    assert store.because(task(a={"b": 2})) == "a.b 1 -> 2"
+
+
+def test_explain_names_inputs_and_code() -> None:
+    before = {"settings": {}, "inputs": {"plan": "1"}, "code": "1"}
+    assert explain(before, {"settings": {}, "inputs": {"plan": "2"}, "code": "1"}) == "input plan changed"
+    assert explain(before, {"settings": {}, "inputs": {"plan": "1"}, "code": "2"}) == "code changed"
+
+
+def test_manifest_records_files_seconds_memory_and_facts(tmp_path: Path) -> None:
+    made = Store(tmp_path).make(task(), write("x"), {"versions": {"python": "3"}})
+    manifest = json.loads((made.folder / "manifest.json").read_text())
+    assert set(manifest["files"]) == {"deep/result.txt"}
+    assert manifest["seconds"] >= 0
+    assert manifest["peak_memory_mb"] > 1
+    assert manifest["versions"] == {"python": "3"}
+
+
+def test_unwritable_store_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        Refusal, match=r"^machine.store: the store must be writable, got .*; set machine.store"
+    ) as caught:
+        Store(tmp_path / "file" / "store").make(task(), write("x"), {})
+    assert caught.value.exit_code == 2
+
+
+def test_pruning_removes_what_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.make(task(n=1), write("x" * 1000), {})
+    store.make(task(n=2), write("y"), {})
+    found = entries(tmp_path)
+    assert {entry.stage for entry in found} == {"split"}
+    remove(found[0])
+    assert len(entries(tmp_path)) == 1

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medseg.report.charts import curve_chart, dice_chart, ticks
+
+DOTS = re.compile(r'<circle class="dot" cx="([\d.]+)" cy="([\d.]+)"')
+
+
+@given(st.lists(st.floats(0, 1), max_size=60))
+def test_every_case_is_a_dot_at_its_dice(values: list[float]) -> None:
+    chart = dice_chart({"tumour": [(f"case {i}", value) for i, value in enumerate(values)]})
+    xs = sorted(float(x) for x, _ in DOTS.findall(chart))
+    assert xs == pytest.approx([150 + (760 - 24 - 150) * value for value in sorted(values)], abs=0.06)
+    ElementTree.fromstring(chart)
+
+
+def test_a_dot_tells_its_case_and_value_and_odd_names_stay_text() -> None:
+    chart = dice_chart({"<core>": [('a <b>& "c"', 0.5)]})
+    root = ElementTree.fromstring(chart)
+    assert [title.text for title in root.iter("title")] == ['a <b>& "c": 0.500']
+    assert "<core>" in [text.text for text in root.iter("text")]
+
+
+def test_equal_values_do_not_hide_each_other() -> None:
+    chart = dice_chart({"tumour": [(str(i), 0.5) for i in range(9)]})
+    assert len(set(DOTS.findall(chart))) == 9
+
+
+def test_a_region_without_values_says_so() -> None:
+    assert "no case has a Dice here" in dice_chart({"tumour": []})
+
+
+def test_the_smooth_curve_is_the_running_mean() -> None:
+    values = [float(v) for v in np.random.default_rng(0).random(60)]
+    chart = ElementTree.fromstring(curve_chart(list(range(1, 61)), values, "loss", span=(0.0, 1.0), smooth=5))
+    smooth = next(line for line in chart.iter("polyline") if line.get("class") == "curve")
+    heights = [float(point.split(",")[1]) for point in str(smooth.get("points")).split()]
+    expected = np.convolve(values, np.ones(5) / 5, "valid")
+    assert [(206 - y) / (206 - 22) for y in heights[2:-2]] == pytest.approx(list(expected), abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("steps", "values"), [([1], [0.5]), ([1, 2], [3.0, 3.0]), ([0], [0.0]), ([5, 10], [-2.0, 1e6])]
+)
+def test_short_and_flat_curves_are_drawn(steps: list[float], values: list[float]) -> None:
+    root = ElementTree.fromstring(curve_chart(steps, values, "loss", smooth=1))
+    assert len(list(root.iter("circle"))) == len(values)
+
+
+@given(st.floats(-1e5, 1e5), st.floats(1e-3, 1e5))
+def test_ticks_are_round_few_and_inside(low: float, width: float) -> None:
+    found = ticks(low, low + width, 4)
+    assert 1 <= len(found) <= 6
+    assert all(low - 1e-6 * width <= tick <= low + width * 1.000001 for tick in found)

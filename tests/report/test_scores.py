@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medseg.ops.cohorts import columns
+from medseg.report.scores import TEXTS, Row, read_scores, write_scores
+from medseg.values.error import Refusal
+
+TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)
+NUMBER = st.none() | st.floats(allow_nan=False, allow_infinity=False) | st.integers(0, 10**6)
+
+
+@settings(max_examples=25)
+@given(rows=st.lists(st.fixed_dictionaries({c: TEXT if c in TEXTS else NUMBER for c in columns}), max_size=4))
+def test_rows_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, rows: list[Row]) -> None:
+    path = tmp_path_factory.mktemp("scores") / "scores.csv"
+    write_scores(path, rows)
+    back = read_scores(path)
+    assert back == rows
+    assert [type(row[c]) for row in back for c in columns] == [type(row[c]) for row in rows for c in columns]
+
+
+def test_none_is_an_empty_cell_and_floats_keep_all_digits(tmp_path: Path) -> None:
+    write_scores(tmp_path / "a.csv", [{"case": "a,b", "dice": 0.1 + 0.2, "hd95_mm": None, "lesions_truth": 2}])
+    head, line = (tmp_path / "a.csv").read_bytes().decode().splitlines()
+    assert head.split(",") == list(columns)
+    assert line == '"a,b",,,,0.30000000000000004' + "," * 10 + ",2" + "," * 8
+
+
+def test_strange_columns_and_cells_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match=r"scores: columns are case.*dise"):
+        write_scores(tmp_path / "a.csv", [{"dise": 1.0}])
+    with pytest.raises(Refusal, match="a text, a number or empty"):
+        write_scores(tmp_path / "a.csv", [{"dice": [1.0]}])
