@@ -33,7 +33,7 @@ endings    0 fine; 1 data was refused or a case failed; 2 the command or a setti
 
 ABOUT = {
     "run": """Every stage that is finished already is reused; only what a change touches is done again.
-Results lie in runs/NAME: report/report.html, report/scores.csv, report/summary.json, predictions/, model/, settings.yaml.
+Results lie in runs/NAME: report/ (report.html, scores.csv, summary.json), predictions/, model/, settings.yaml.
 
 examples
   medseg run

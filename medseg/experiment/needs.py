@@ -42,7 +42,7 @@ def _step_gb(plan: Plan, settings: ExperimentSettings) -> float:
     strides = []
     for stride in plan.architecture.strides:
         whole = [1, 1, 1]
-        for axis, step in zip(axes, stride):
+        for axis, step in zip(axes, stride, strict=True):
             whole[axis] = step
         strides.append((whole[0], whole[1], whole[2]))
     return memory_gb(plan.patch, strides, wishes, plan.batch)

@@ -109,7 +109,9 @@ class Chain:
 
     def _prepare(self) -> None:
         shared = {**self._base(), "preparation": self._of("fingerprint", "preparation.json")}
-        tasks = {case: {**shared, "case": self._record(case)} for case in self._cases("train", "validation", "held_out")}
+        tasks = {
+            case: {**shared, "case": self._record(case)} for case in self._cases("train", "validation", "held_out")
+        }
         self._fan("prepare", self.settings.prepare, tasks, self.outcome.prepared)
 
     def _train(self) -> None:
@@ -138,10 +140,10 @@ class Chain:
 
         settings = PredictStage(inference=self.settings.inference)
         shared = {"model": self._of("train", "model"), "scheme": self._of("index", "scheme.json")}
-        prepared = {case: self.outcome.prepared[case] for case in self._cases("held_out") if case in self.outcome.prepared}
-        tasks = {
-            case: {**shared, "prepared": done.source()} for case, done in prepared.items()
+        prepared = {
+            case: self.outcome.prepared[case] for case in self._cases("held_out") if case in self.outcome.prepared
         }
+        tasks = {case: {**shared, "prepared": done.source()} for case, done in prepared.items()}
         self._fan("predict", settings, tasks, self.outcome.predictions)
 
     def _score(self) -> None:

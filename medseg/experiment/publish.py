@@ -113,7 +113,7 @@ def record(
 
 
 def totals(tasks: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Add up the tasks of each stage: how many were run, reused or failed, seconds in all, peak memory of the largest."""
+    """Add up the tasks of each stage: how many were run, reused or failed, seconds in all, the largest peak memory."""
     result: dict[str, dict[str, Any]] = {}
     for task in tasks:
         total = result.setdefault(

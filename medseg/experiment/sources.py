@@ -28,11 +28,21 @@ def data_source(settings: DataSettings, store: Path) -> Source:
     remembered = FileDigests(store / "files.json")
     listing = {}
     for case in found.cases:
-        paths = [channel.path for channel in case.channels.values()] + ([case.mask] if case.mask else [])
-        listing[case.case] = {str(path): remembered.digest(root / path) for path in sorted(set(paths))}
+        channels = {name: [str(one.path), one.component, one.volumes] for name, one in sorted(case.channels.items())}
+        named = [one.path for one in case.channels.values()] + ([case.mask] if case.mask else [])
+        paths = sorted({partner for path in named for partner in partners(path)})
+        digests = {str(path): remembered.digest(root / path) for path in paths}
+        listing[case.case] = {"subject": case.subject, "channels": channels, "mask": str(case.mask), "files": digests}
     remembered.save()
     shape = {"layout": found.layout, "channels": list(found.channels), "labels": dict(found.labels or {})}
     return Source(root, digest_of({**shape, "cases": listing}))
+
+
+def partners(path: Path) -> tuple[Path, ...]:
+    """Return the file and, of a header/image pair, the other half."""
+    if path.suffix in {".hdr", ".img"}:
+        return path.with_suffix(".hdr"), path.with_suffix(".img")
+    return (path,)
 
 
 class FileDigests:

@@ -134,13 +134,16 @@ def _vessels(grid: Grid, head: Head, generator: np.random.Generator) -> _Structu
 def _place(
     grid: Grid, room: FloatArray, radius: float, width: float, generator: np.random.Generator
 ) -> tuple[FloatArray, float]:
-    """Choose a voxel centre with `room` mm to spare for most of the blob; shrink the blob where there is none."""
-    while True:
-        free = np.flatnonzero(room > 0.8 * radius + 0.4 * width)
-        if free.size or radius < 0.1:
-            break
+    """Choose a voxel centre with `room` mm to spare for most of the blob; shrink the blob where there is none.
+
+    The first of many drawn voxels that has room is taken: rounding that differs between computers moves no blob,
+    as it would if the free voxels were counted.
+    """
+    tried = generator.integers(0, room.size, 2000)
+    found = room.ravel()[tried]
+    while not (free := tried[found > 0.8 * radius + 0.4 * width]).size and radius > 0.1:
         radius, width = 0.85 * radius, 0.85 * width
-    chosen = int(generator.choice(free)) if free.size else int(room.argmax())
+    chosen = int(free[0]) if free.size else int(room.argmax())
     return grid.points.reshape(3, -1)[:, chosen], radius
 
 

@@ -75,7 +75,7 @@ def plan_patch(shape: Sequence[int], spacing_mm: Sequence[float], wishes: Wishes
 
 
 def plan_strides(patch: Triple, spacing_mm: Sequence[float], wishes: Wishes) -> list[Triple]:
-    """Return the step of each level: an axis is halved while 4 voxels remain and it is not 2 times coarser than another."""
+    """Return the step of each level: an axis is halved while 4 voxels remain and no other is 2 times finer."""
     size, spacing = list(patch), [float(edge) for edge in spacing_mm]
     strides: list[Triple] = [(1, 1, 1)]
     most = wishes.levels or (6 if wishes.dimensions == 3 else 7)
@@ -86,8 +86,8 @@ def plan_strides(patch: Triple, spacing_mm: Sequence[float], wishes: Wishes) -> 
         finest = min(spacing[axis] for axis in open_axes)
         x, y, z = (2 if axis in open_axes and spacing[axis] < 2 * finest else 1 for axis in range(3))
         strides.append((x, y, z))
-        size = [length // step for length, step in zip(size, (x, y, z))]
-        spacing = [edge * step for edge, step in zip(spacing, (x, y, z))]
+        size = [length // step for length, step in zip(size, (x, y, z), strict=True)]
+        spacing = [edge * step for edge, step in zip(spacing, (x, y, z), strict=True)]
     if wishes.levels and len(strides) < wishes.levels:
         raise wrong_setting(
             "network.levels",
@@ -107,7 +107,7 @@ def plan_kernels(strides: Sequence[Triple], spacing_mm: Sequence[float], plane: 
     wide = [False, False, False]
     kernels: list[Triple] = []
     for stride in strides:
-        spacing = [edge * step for edge, step in zip(spacing, stride)]
+        spacing = [edge * step for edge, step in zip(spacing, stride, strict=True)]
         finest = min(edge for axis, edge in enumerate(spacing) if axis != plane)
         wide = [axis != plane and (wide[axis] or edge < 2 * finest) for axis, edge in enumerate(spacing)]
         x, y, z = (3 if axis else 1 for axis in wide)
@@ -123,8 +123,8 @@ def features(levels: int, wishes: Wishes) -> tuple[int, ...]:
 def memory_gb(patch: Triple, strides: Sequence[Triple], wishes: Wishes, batch: int) -> float:
     """Estimate what one training step holds in memory: the activations of the encoder and the decoder, in GB."""
     total, size = 0.0, list(patch)
-    for stride, width in zip(strides, features(len(strides), wishes)):
-        size = [length // step for length, step in zip(size, stride)]
+    for stride, width in zip(strides, features(len(strides), wishes), strict=True):
+        size = [length // step for length, step in zip(size, stride, strict=True)]
         total += 2 * width * prod(size) * BYTES_PER_FEATURE
     return batch * total / 1e9
 
@@ -147,7 +147,7 @@ def _as_triple(wishes: Wishes) -> Triple | None:
 
 
 def _fitted(shape: Sequence[int], spacing_mm: Sequence[float], wishes: Wishes) -> Triple:
-    """Round the sizes up to what the strides divide; the strides follow from the rounded sizes, so repeat until still."""
+    """Round the sizes up to what the strides divide; these follow from the rounded sizes, so repeat until still."""
     size = [max(1, int(length)) for length in shape]
     for _ in range(8):
         x, y, z = (length if length < 2 * SMALLEST_LEVEL else length + length % 2 for length in size)
@@ -169,7 +169,7 @@ def _divisible(size: Triple, spacing_mm: Sequence[float], wishes: Wishes) -> Tri
         finest = min(spacing[axis] * total[axis] for axis in axes)
         for axis in axes:
             total[axis] *= 2 if spacing[axis] * total[axis] < 2 * finest else 1
-    x, y, z = (-(-length // step) * step for length, step in zip(size, total))
+    x, y, z = (-(-length // step) * step for length, step in zip(size, total, strict=True))
     return x, y, z
 
 

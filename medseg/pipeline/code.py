@@ -8,16 +8,29 @@ import importlib.util
 from functools import cache
 from pathlib import Path
 
+from medseg.values.digests import digest_of_file
+
+PAGES = {".html", ".css", ".js"}
+
 
 def digest_of_code(module: str, package: str = "medseg") -> str:
     """Return the SHA-256 over `module` and every module of `package` that it imports, at any depth.
 
-    Comments, docstrings and layout do not count. Imports inside functions do. Code is parsed, never run.
+    Pages (html, css, js) beside those modules count too, and imports inside functions. Comments, docstrings and the
+    layout of Python do not. Code is parsed, never run.
     """
     digest = hashlib.sha256()
-    for name in sorted(_reach(module, package)):
+    names = _reach(module, package)
+    for name in sorted(names):
         digest.update(f"{name}:{_digest_of_module(name)}\n".encode())
+    for path in sorted({page for name in names for page in _pages(name)}):
+        digest.update(f"{path.name}:{digest_of_file(path)}\n".encode())
     return digest.hexdigest()
+
+
+def _pages(name: str) -> list[Path]:
+    source = _source(name)
+    return [path for path in source.parent.iterdir() if path.suffix in PAGES] if source else []
 
 
 def imports_of(module: str, package: str = "medseg") -> frozenset[str]:

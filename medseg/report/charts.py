@@ -24,11 +24,14 @@ def dice_chart(regions: Mapping[str, Sequence[tuple[str, float]]]) -> Markup:
     """
     height = TOP + ROW * len(regions) + BOTTOM
     left, right = LEFT, WIDTH - 24
-    body = [_grid(left, right, TOP, height - BOTTOM, [i / 5 for i in range(6)], (0.0, 1.0), "Dice")]
+    low = _start([value for pairs in regions.values() for _, value in pairs])
+    unit = f"Dice (the axis starts at {low:.1f})" if low else "Dice"
+    body = [_grid(left, right, TOP, height - BOTTOM, ticks(low, 1.0, 5), (low, 1.0), unit)]
     for number, (name, pairs) in enumerate(regions.items()):
         middle = TOP + ROW * (number + 0.5)
+        places = [(case, value, left + (value - low) / (1 - low) * (right - left)) for case, value in pairs]
         body.append(_text(left - 14, middle + 4, name, "end", "name"))
-        body.append(_strip(sorted(pairs, key=lambda pair: (pair[1], pair[0])), left, right, middle))
+        body.append(_strip(sorted(places, key=lambda place: (place[1], place[0])), left, middle))
     title = "Dice of every held-out case, per region: " + ", ".join(regions)
     return _svg(height, title, body)
 
@@ -85,12 +88,18 @@ class _Place:
         return self.ys[0] + min(1.0, max(0.0, share)) * (self.ys[1] - self.ys[0])
 
 
-def _strip(pairs: Sequence[tuple[str, float]], left: float, right: float, middle: float) -> Markup:
-    if not pairs:
+def _start(values: Sequence[float]) -> float:
+    """Return where the Dice axis starts: 0, or a round number below all values when those are high."""
+    return max(0.0, math.floor(min(values, default=0.0) * 5 - 0.1) / 5)
+
+
+def _strip(places: Sequence[tuple[str, float, float]], left: float, middle: float) -> Markup:
+    """Draw (case, value, x) as dots over their box."""
+    if not places:
         return _text(left + 12, middle + 4, "no case has a Dice here", "start", "tick")
-    radius = LARGE if len(pairs) <= CROWD else SMALL
-    xs = [left + value * (right - left) for _, value in pairs]
-    low, median, high = (left + q * (right - left) for q in np.percentile([v for _, v in pairs], (25, 50, 75)))
+    radius = LARGE if len(places) <= CROWD else SMALL
+    xs = [x for _, _, x in places]
+    low, median, high = np.percentile(xs, (25, 50, 75))
     box = Markup('<rect class="box" x="{}" y="{}" width="{}" height="36" rx="4"/>').format(
         _n(low), _n(middle - 18), _n(max(high - low, 1.5))
     )
@@ -99,7 +108,7 @@ def _strip(pairs: Sequence[tuple[str, float]], left: float, right: float, middle
     )
     dots = [
         _dot(x, middle + rise, radius, f"{case}: {value:.3f}")
-        for (case, value), x, rise in zip(pairs, xs, _swarm(xs, radius), strict=True)
+        for (case, value, x), rise in zip(places, _swarm(xs, radius), strict=True)
     ]
     return Markup("").join([box, line, *dots])
 

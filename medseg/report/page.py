@@ -10,10 +10,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from medseg.report.case_table import cases_table
 from medseg.report.charts import curve_chart, dice_chart
 from medseg.report.overlays import Panel
-from medseg.report.tables import Row, cases_table, comparison_table, lesion_table, measures_table
-from medseg.report.wording import Json, answer, count, number, remarks
+from medseg.report.tables import comparison_table, lesion_table, measures_table
+from medseg.report.wording import Json, Row, answer, count, number, piece, remarks
 from medseg.values.labels import LabelScheme
 
 SMOOTH_SHARE = 1 / 40
@@ -55,6 +56,7 @@ def render_page(content: Content) -> str:
         .render(
             title=content.title,
             region=scheme.tumour,
+            piece=piece(scheme.tumour),
             answer=answer(summary, scheme.tumour),
             remarks=remarks(summary),
             comparison=comparison_table(summary, scheme.tumour),

@@ -12,10 +12,11 @@ from typing import Any
 from PIL import Image
 
 from medseg.ops.cohorts import HEALTHY
+from medseg.report.case_table import cases_table
 from medseg.report.page import draw_curves, draw_dice, environment
 from medseg.report.scores import Row, read_scores
-from medseg.report.tables import Cells, cases_table, comparison_table
-from medseg.report.wording import interval, number
+from medseg.report.tables import comparison_table
+from medseg.report.wording import Cells, interval, number
 from medseg.values.error import Refusal
 
 Curve = list[dict[str, float | None]]

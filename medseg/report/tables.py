@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from medseg.ops.cohorts import ALL, HEALTHY
-from medseg.report.wording import UNDEFINED, Json, count, interval, number, part, tissue
-
-Row = Mapping[str, Any]
-Cells = dict[str, Any]
+from medseg.report.wording import UNDEFINED, Cells, Json, count, interval, number, part, piece, region_title, tissue
 
 GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "Overlap": {
@@ -33,21 +29,9 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "lesion_dice": ("lesion Dice", "share"),
         "lesion_hd95_mm": ("lesion Hausdorff 95 %, mm", "mm"),
         "lesion_f1": ("lesion F1", "share"),
-        "false_lesions": ("false lesions per scan", "share"),
+        "false_lesions": ("false ones per scan", "share"),
     },
 }
-
-CASE_COLUMNS = (
-    ("hd95_mm", "HD95, mm", "mm"),
-    ("nsd", "NSD", "share"),
-    ("sensitivity", "sensitivity", "share"),
-    ("precision", "precision", "share"),
-    ("volume_truth_ml", "truth, ml", "ml"),
-    ("volume_predicted_ml", "predicted, ml", "ml"),
-    ("lesions_truth", "lesions", "count"),
-    ("lesions_found", "found", "count"),
-    ("false_lesions", "false", "count"),
-)
 
 
 def comparison_table(summary: Json, region: str) -> Cells:
@@ -61,7 +45,7 @@ def comparison_table(summary: Json, region: str) -> Cells:
     note = f"A scan in which {region} was not found counts as Dice 0."
     if not healthy["n"]:
         note += " There are no healthy scans in the held-out set, so false alarms on them cannot be told."
-    title = f"{region.capitalize()} against {tissue(region)}"
+    title = f"{region[:1].upper()}{region[1:]} against {tissue(region)}"
     return {"heading": title, "note": note, "rows": rows}
 
 
@@ -86,40 +70,10 @@ def measures_table(summary: Json, order: Sequence[str], region: str) -> Cells:
             if any(s and s["n"] for s in found):
                 rows.append({"name": name, "cells": [_cell(s, unit) for s in found]})
         if rows:
-            groups.append({"name": group, "rows": rows})
-    titles = [_title(name, region) for name in names]
+            title = f"{piece(region)}s".capitalize() if group == "Lesions" else group
+            groups.append({"name": title, "rows": rows})
+    titles = [region_title(name, region) for name in names]
     return {"regions": titles, "groups": groups, "notes": _classes(summary["regions"].get(ALL, {}))}
-
-
-def cases_table(rows: Sequence[Row], order: Sequence[str], region: str) -> Cells:
-    """Make the table of all cases, one line each: Dice in every region in `order`, the other measures in `region`."""
-    cases: dict[str, dict[str, Row]] = {}
-    for row in rows:
-        cases.setdefault(row["case"], {})[row["region"]] = row
-    names = [name for name in (*order, HEALTHY) if any(name in own for own in cases.values())]
-    heads = [_head("scan"), _head("cohort"), *(_head(f"Dice {_title(name, region)}", True) for name in names)]
-    heads += [_head(name, True) for _, name, _ in CASE_COLUMNS]
-    remarks = any(row.get("reason") for row in rows)
-    return {
-        "heads": heads + ([_head("remark")] if remarks else []),
-        "rows": [_case_line(own, names, region, remarks) for own in cases.values()],
-    }
-
-
-def _case_line(own: Mapping[str, Row], names: Sequence[str], region: str, remarks: bool) -> list[Cells]:
-    main = own[region]
-    cells = [_text(main["case"]), _text(region if main["cohort"] == "tumour" else main["cohort"])]
-    cells += [_figure(own.get(name, {}).get("dice"), "share") for name in names]
-    cells += [_figure(main.get(column), unit) for column, _, unit in CASE_COLUMNS]
-    return cells + ([_text(main.get("reason") or "")] if remarks else [])
-
-
-def _head(name: str, is_number: bool = False) -> Cells:
-    return {"name": name, "number": is_number}
-
-
-def _title(name: str, region: str) -> str:
-    return tissue(region) if name == HEALTHY else name
 
 
 def _mean(question: str, found: Json, remark: str = "") -> Cells:
@@ -186,9 +140,9 @@ def _detection(tumour: Json, region: str) -> list[Cells]:
             )
         )
     if lesions["n"]:
-        lines.append(
-            _line("Single lesions found", part(lesions["found"], lesions["n"]), "", "", count(lesions["n"], "lesion"))
-        )
+        noun = piece(region)
+        share = part(lesions["found"], lesions["n"])
+        lines.append(_line(f"Single {noun}s found", share, "", "", count(lesions["n"], noun)))
     return lines
 
 
@@ -222,13 +176,5 @@ def _classes(found: Json) -> list[str]:
     miou, accuracy = found["miou"], found["pixel_accuracy"]
     return [
         f"Over all classes, background included: mean IoU {number(miou['mean'])} {interval(miou['ci95'])}, "
-        f"pixel accuracy {number(accuracy['mean'])} (marking nothing at all would come close to that)."
+        f"pixel accuracy {number(accuracy['mean'])} (high wherever background prevails)."
     ]
-
-
-def _text(text: str) -> Cells:
-    return {"text": text, "number": False}
-
-
-def _figure(value: float | None, unit: str) -> Cells:
-    return {"text": number(value, unit), "sort": "" if value is None else repr(value), "number": True}

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medseg.ops.cohorts import HEALTHY
+
 UNDEFINED = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 # What a number counts decides its decimals: shares three, lengths and volumes two, counts none.
 DECIMALS = {"share": 3, "mm": 2, "ml": 2, "count": 0}
-_TUMOURS = ("tumour", "tumor", "lesion", "lesions", "cancer", "whole", "wt")
+# How people name what is ill; any other region is taken for an organ and its text avoids "healthy" and "lesion".
+_ILL_PARTS = ("tumo", "lesion", "cancer", "metasta", "malign", "nodule", "enhanc", "gtv", "oma")
+_ILL_NAMES = ("whole", "wt", "tc", "et", "mass")
 
 Json = Mapping[str, Any]
+Row = Mapping[str, Any]
+Cells = dict[str, Any]
 
 
 def number(value: float | None, unit: str = "share") -> str:
@@ -43,7 +49,17 @@ def count(amount: int, noun: str) -> str:
 
 def tissue(region: str) -> str:
     """Name what is not the region: "healthy tissue" beside a tumour, "tissue outside X" beside an organ."""
-    return "healthy tissue" if region.lower() in _TUMOURS else f"tissue outside {region}"
+    return "healthy tissue" if _ill(region) else f"tissue outside {region}"
+
+
+def piece(region: str) -> str:
+    """Name one connected part of the region: "lesion" of a tumour, "piece" of an organ."""
+    return "lesion" if _ill(region) else "piece"
+
+
+def region_title(name: str, region: str) -> str:
+    """Name a region of the summary in a heading; `region` is the tumour region's name."""
+    return tissue(region) if name == HEALTHY else name
 
 
 def answer(summary: Json, region: str) -> str:
@@ -55,6 +71,11 @@ def answer(summary: Json, region: str) -> str:
     if not healthy["n"]:
         return f"{first}. There are no healthy scans in the held-out set."
     return f"{first}; on {_clean(healthy)}."
+
+
+def _ill(region: str) -> bool:
+    name = region.lower()
+    return name in _ILL_NAMES or any(part in name for part in _ILL_PARTS)
 
 
 def _found(tumour: Json, region: str) -> str:

@@ -91,36 +91,47 @@ def make_plan(
 
     Refuses (exit 2) a patch that is larger than every training case, unless `patches.padding` allows it.
     """
+    from medseg.networks.build import check_patch
+
     network, patches = settings.network, settings.patches
     median = [int(size) for size in np.median(np.asarray(shapes), axis=0)]
     plane = None
     if network.dimensions == 2:
         plane = slice_axis(spacing_mm, median) if patches.plane == "auto" else "xyz".index(patches.plane)
     wishes = Wishes(
-        network.dimensions,
-        network.width,
-        network.widest,
-        network.levels,
-        patches.size,
-        patches.batch,
-        plane,
+        network.dimensions, network.width, network.widest, network.levels, patches.size, patches.batch, plane,
         patches.memory_gb,
-    )
+    )  # fmt: skip
     patch, strides, batch = plan_patch(median, spacing_mm, wishes)
     if patches.size is not None and not patches.padding:
         _check_fits(patch, shapes, plane)
     kernels = plan_kernels(strides, spacing_mm, plane)
-    outputs = len(scheme.regions) if settings.loss.activation == "sigmoid" else len(scheme.labels) + 1
     axes = [axis for axis in range(3) if axis != plane]
     architecture = Architecture(
         dimensions=network.dimensions,
         channels=channels,
-        outputs=outputs,
+        outputs=len(scheme.regions) if settings.loss.activation == "sigmoid" else len(scheme.labels) + 1,
         features=features(len(strides), wishes),
         strides=tuple(tuple(stride[axis] for axis in axes) for stride in strides),
         kernels=tuple(tuple(kernel[axis] for axis in axes) for kernel in kernels),
     )
+    if patches.size is None:
+        patch = _rounded(network, architecture, patch, axes)
+    check_patch(network, architecture, patch)
     return Plan(spacing_mm=spacing_mm, patch=patch, batch=batch, plane=plane, architecture=architecture)
+
+
+def _rounded(network: NetworkSettings, architecture: Architecture, patch: Triple, axes: Sequence[int]) -> Triple:
+    """Round a planned patch up to the multiples that one of MONAI's networks wants; ours fits as it is."""
+    if network.kind != "monai":
+        return patch
+    from medseg.networks.monai import multiples_of
+
+    sizes = list(patch)
+    for axis, step in zip(axes, multiples_of(network, architecture), strict=True):
+        sizes[axis] = -(-sizes[axis] // step) * step
+    x, y, z = sizes
+    return x, y, z
 
 
 def _look(record: CaseRecord, root: Path, settings: FingerprintStage) -> Look:
@@ -184,7 +195,7 @@ def _write_fingerprint(
                 "sd": float(values.std()),
                 "percentiles_0.5_50_99.5": [float(value) for value in np.percentile(values, (0.5, 50, 99.5))],
             }
-            for name, values in zip(channels, inside)
+            for name, values in zip(channels, inside, strict=True)
         },
     }
     path.write_text(json.dumps(fingerprint, indent=1) + "\n", encoding="utf-8")

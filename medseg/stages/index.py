@@ -7,11 +7,15 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from pydantic import field_validator
 
 from medseg.files.layouts import DataSettings, Found, FoundCase, find_cases, label_scheme
+from medseg.files.nifti import read_mask
 from medseg.files.records import CaseRecord, SchemeRecord, write_record
 from medseg.stages.examination import examine
 from medseg.values.error import Refusal
@@ -44,7 +48,8 @@ def run(settings: IndexSettings, inputs: Mapping[str, Path], out: Path, machine:
     """
     root = inputs["data"]
     found = find_cases(root, settings.data)
-    scheme = label_scheme(settings.data, found)
+    named = settings.data.labels or found.labels
+    scheme = label_scheme(settings.data, found if named else replace(found, labels=_labels_in_masks(found, root)))
     names = SchemeRecord(labels=dict(scheme.labels), regions=dict(scheme.regions), tumour=scheme.tumour)
     write_record(out / "scheme.json", names)
     records = list(_examined(found, scheme, root, machine))
@@ -75,6 +80,18 @@ def _examined(found: Found, scheme: LabelScheme, root: Path, machine: Machine) -
             yield record
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _labels_in_masks(found: Found, root: Path) -> dict[str, int]:
+    """Name the numbers that the masks hold `label_1`, `label_2` ..., where neither settings nor data set name any.
+
+    A mask that cannot be read adds none; its case is refused later, with the reason.
+    """
+    numbers: set[int] = set()
+    for case in found.cases:
+        with suppress(Refusal):
+            numbers |= set(np.unique(read_mask(root / case.mask).voxels).tolist()) if case.mask else set()
+    return {f"label_{number}": number for number in sorted(numbers - {0})}
 
 
 def _write_accepted(folder: Path, records: list[CaseRecord]) -> None:

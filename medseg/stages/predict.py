@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from medseg.engines.device import computing, place
 from medseg.engines.inference.decoding import class_regions, decode, paint_order
 from medseg.engines.inference.settings import InferenceSettings
 from medseg.engines.inference.windows import predict_scores
-from medseg.engines.training.device import computing
 from medseg.engines.training.package import load_model
 from medseg.files.nifti import write_mask
 from medseg.files.prepared import read_prepared
@@ -33,7 +33,7 @@ def run(settings: PredictStage, inputs: Mapping[str, Path], out: Path, machine: 
     placement = read_placement(prepared.placement)
     with computing(machine) as device:
         scores = predict_scores(
-            network.to(device),
+            place(network, device),
             prepared.image,
             card.plan.patch,
             card.plan.plane,
@@ -41,6 +41,7 @@ def run(settings: PredictStage, inputs: Mapping[str, Path], out: Path, machine: 
             card.activation,
             device,
             machine.memory_gb,
+            card.mirror_axes,
         )
     order = paint_order(class_regions(scheme)) if card.activation == "sigmoid" else ()
     classes = decode(restore_scores(scores, placement), card.activation, order)

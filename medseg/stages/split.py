@@ -73,7 +73,7 @@ def divide(
 ) -> Split:
     """Divide accepted cases by subject; tumour and healthy subjects keep their proportion in each part.
 
-    `named` are case names that are held out whatever `settings.held_out` says; all cases of their subjects go with them.
+    `named` are cases that are held out whatever `settings.held_out` says; all cases of their subjects go with them.
     A subject's place depends on its own name and the seed, so a new subject hardly moves the others.
     Refuses (exit 2) when a part that is asked for would stay empty.
     """
@@ -119,7 +119,9 @@ def _take(subjects: Mapping[str, list[CaseRecord]], share: float, seed: int, par
     by_remainder = sorted(range(len(strata)), key=lambda place: (counts[place] - exact[place], place))
     for place in by_remainder[: wanted - sum(counts)]:
         counts[place] += 1
-    return {name for stratum, count in zip(strata, counts) for name in _ranked(stratum, seed, part)[:count]}
+    return {
+        name for stratum, count in zip(strata, counts, strict=True) for name in _ranked(stratum, seed, part)[:count]
+    }
 
 
 def _strata(subjects: Mapping[str, list[CaseRecord]]) -> list[list[str]]:

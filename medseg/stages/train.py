@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 import medseg
+from medseg.engines.device import computing, place
 from medseg.engines.inference.settings import InferenceSettings
 from medseg.engines.inference.windows import predict_scores
 from medseg.engines.sampling.batches import ahead, batches
 from medseg.engines.sampling.cut import Batch
 from medseg.engines.sampling.settings import AugmentSettings, PatchSettings
 from medseg.engines.training.course import Course, Rules, resume
-from medseg.engines.training.device import computing
 from medseg.engines.training.fit import fit
 from medseg.engines.training.interrupt import Interrupts
 from medseg.engines.training.package import Card, is_finished, save_model
@@ -74,7 +74,7 @@ def run(settings: TrainStageSettings, inputs: Mapping[str, Path], out: Path, mac
         return
     with computing(machine) as device, Interrupts() as interrupts:
         network = build_network(settings.network, material.plan.architecture, settings.seed, material.plan.patch)
-        state = start(network.to(device), settings.training)
+        state = start(place(network, device), settings.training)
         rules = Rules(settings.training, out, machine.checkpoint_seconds, stamp)
         cases = validation_order(settings.seed, material.validation)
         score = _scoring(state.average, settings, material, device, machine.memory_gb)

@@ -80,6 +80,12 @@ def test_a_constant_network_comes_back_constant(
     np.testing.assert_allclose(scores, np.broadcast_to(expected, scores.shape), atol=1e-6)
 
 
+def test_hundreds_of_windows_over_one_voxel_still_add_up_to_one() -> None:
+    chosen = InferenceSettings(overlap=0.9)
+    scores = predict_scores(Constant((16, 16, 16)), noise(1, 24, 24, 24), (16, 16, 16), None, chosen, "softmax", CPU)
+    np.testing.assert_allclose(scores.sum(0), 1, atol=1e-6)
+
+
 @settings(max_examples=60, deadline=None)
 @given(length=st.integers(1, 200), size=st.integers(1, 64), overlap=st.floats(0, 0.9), blend=BLENDS)
 def test_windows_cover_an_axis_evenly_and_weigh_one_everywhere(
@@ -221,3 +227,20 @@ def test_regions_in_class_indices() -> None:
     scheme = LabelScheme({"oedema": 2, "core": 7}, {"tumour": (2, 7), "core": (7,)}, "tumour")
     assert class_regions(scheme) == {"tumour": (1, 2), "core": (2,)}
     assert paint_order(class_regions(scheme)) == [(0, 1), (1, 2)]
+
+
+@pytest.mark.parametrize("plane", [None, 0, 1, 2])
+def test_only_the_axes_that_training_flipped_are_mirrored(plane: int | None) -> None:
+    image = np.random.default_rng(5).normal(size=(1, 6, 6, 6)).astype(np.float32)
+    patch = tuple(1 if axis == plane else 6 for axis in range(3))
+    network, chosen = Blur(3 if plane is None else 2, symmetric=False), InferenceSettings(mirror=True, overlap=0.0)
+
+    def scores(array: np.ndarray[Any, Any], settings: InferenceSettings, axes: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        return predict_scores(network, array, patch, plane, settings, "softmax", CPU, mirror_axes=axes)
+
+    for axis in (axis for axis in range(3) if axis != plane):
+        plain = InferenceSettings(overlap=0.0)
+        flipped = np.flip(scores(np.flip(image, axis + 1).copy(), plain, ()), axis + 1)
+        expected = (scores(image, plain, ()) + flipped) / 2
+        assert np.allclose(scores(image, chosen, (axis,)), expected, atol=1e-6)
+    assert np.array_equal(scores(image, chosen, ()), scores(image, InferenceSettings(overlap=0.0), (0, 1, 2)))

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from medseg.engines.device import computing
 from medseg.engines.sampling.cut import Batch
 from medseg.engines.training.checkpoint import Checkpoint, latest_checkpoint, save_checkpoint
 from medseg.engines.training.fit import fit
@@ -20,7 +21,14 @@ from medseg.files.records import SchemeRecord
 from medseg.networks.build import build_network
 from medseg.networks.settings import UNet3D
 from medseg.values.error import Refusal
+from medseg.values.machine import Machine
 from medseg.values.plan import Architecture, Plan
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    with computing(Machine(device="cpu", threads=1)):
+        yield
 
 
 def saved(folder: Path, *steps: int) -> None:

@@ -9,11 +9,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from medseg.engines.device import computing
 from medseg.engines.sampling.cut import Batch
 from medseg.engines.training.fit import Step, fit
 from medseg.engines.training.settings import TrainingSettings
 from medseg.engines.training.state import State, start
 from medseg.values.error import Refusal
+from medseg.values.machine import Machine
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    with computing(Machine(device="cpu", threads=1)):
+        yield
 
 
 def network(dropout: float = 0.0) -> nn.Module:

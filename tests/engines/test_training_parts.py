@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from math import cos, pi
 
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
+from medseg.engines.device import computing, device_of
 from medseg.engines.training.averaging import decay_at, move_average
-from medseg.engines.training.device import computing, device_of
 from medseg.engines.training.fit import precision_of
 from medseg.engines.training.optimiser import build_optimiser, set_rate
 from medseg.engines.training.schedule import budget_of, rate_factor, validations_due
@@ -20,6 +21,12 @@ from medseg.engines.training.validation import affordable, case_dice, score_case
 from medseg.files.prepared import PreparedCase
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    with computing(Machine(device="cpu", threads=1)):
+        yield
 
 
 def small_network() -> nn.Module:

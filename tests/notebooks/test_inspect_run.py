@@ -12,7 +12,7 @@ NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "inspect_run.ipynb"
 
 def test_the_notebook_shows_a_run(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
     [parameters] = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     assert parameters.source == 'run = "runs/phantom"'
     parameters.source = f"run = {str(run)!r}"
@@ -30,7 +30,7 @@ def test_the_notebook_shows_a_run(tmp_path: Path) -> None:
 
 
 def test_the_notebook_is_stored_without_outputs() -> None:
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "code":

@@ -59,7 +59,7 @@ def test_slices_stay_one_voxel_thick(shape, spacing, plane) -> None:
 
 def test_known_plans() -> None:
     assert plan_patch((35, 50, 35), (1, 1, 1), wishes())[0] == (40, 56, 40)
-    patch, strides, batch = plan_patch((20, 320, 320), (3.6, 0.6, 0.6), wishes(memory_gb=16.0))
+    _, strides, batch = plan_patch((20, 320, 320), (3.6, 0.6, 0.6), wishes(memory_gb=16.0))
     assert strides[1] == (1, 2, 2)
     assert batch == 2
     assert plan_kernels(strides, (3.6, 0.6, 0.6), None)[0] == (1, 3, 3)

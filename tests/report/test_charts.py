@@ -13,17 +13,33 @@ from medseg.report.charts import curve_chart, dice_chart, ticks
 DOTS = re.compile(r'<circle class="dot" cx="([\d.]+)" cy="([\d.]+)"')
 
 
+def parse(chart: str) -> ElementTree.Element:
+    return ElementTree.fromstring(chart)  # noqa: S314
+
+
 @given(st.lists(st.floats(0, 1), max_size=60))
 def test_every_case_is_a_dot_at_its_dice(values: list[float]) -> None:
     chart = dice_chart({"tumour": [(f"case {i}", value) for i, value in enumerate(values)]})
+    root = parse(chart)
+    ticks_at = {
+        float(t.text or 0): float(t.get("x", 0)) for t in root.iter("text") if re.fullmatch(r"[\d.]+", t.text or "")
+    }
+    low, high = min(ticks_at), max(ticks_at)
+    scale = (ticks_at[high] - ticks_at[low]) / (high - low)
     xs = sorted(float(x) for x, _ in DOTS.findall(chart))
-    assert xs == pytest.approx([150 + (760 - 24 - 150) * value for value in sorted(values)], abs=0.06)
-    ElementTree.fromstring(chart)
+    assert xs == pytest.approx([ticks_at[low] + scale * (value - low) for value in sorted(values)], abs=0.16)
+    assert high == 1.0
+    assert all(low <= value for value in values)
+
+
+def test_high_values_get_an_axis_of_their_own_and_it_says_so() -> None:
+    assert "the axis starts at 0.8" in dice_chart({"tumour": [("a", 0.83), ("b", 0.95)]})
+    assert "the axis starts" not in dice_chart({"tumour": [("a", 0.03), ("b", 0.95)]})
 
 
 def test_a_dot_tells_its_case_and_value_and_odd_names_stay_text() -> None:
     chart = dice_chart({"<core>": [('a <b>& "c"', 0.5)]})
-    root = ElementTree.fromstring(chart)
+    root = parse(chart)
     assert [title.text for title in root.iter("title")] == ['a <b>& "c": 0.500']
     assert "<core>" in [text.text for text in root.iter("text")]
 
@@ -39,7 +55,7 @@ def test_a_region_without_values_says_so() -> None:
 
 def test_the_smooth_curve_is_the_running_mean() -> None:
     values = [float(v) for v in np.random.default_rng(0).random(60)]
-    chart = ElementTree.fromstring(curve_chart(list(range(1, 61)), values, "loss", span=(0.0, 1.0), smooth=5))
+    chart = parse(curve_chart(list(range(1, 61)), values, "loss", span=(0.0, 1.0), smooth=5))
     smooth = next(line for line in chart.iter("polyline") if line.get("class") == "curve")
     heights = [float(point.split(",")[1]) for point in str(smooth.get("points")).split()]
     expected = np.convolve(values, np.ones(5) / 5, "valid")
@@ -50,7 +66,7 @@ def test_the_smooth_curve_is_the_running_mean() -> None:
     ("steps", "values"), [([1], [0.5]), ([1, 2], [3.0, 3.0]), ([0], [0.0]), ([5, 10], [-2.0, 1e6])]
 )
 def test_short_and_flat_curves_are_drawn(steps: list[float], values: list[float]) -> None:
-    root = ElementTree.fromstring(curve_chart(steps, values, "loss", smooth=1))
+    root = parse(curve_chart(steps, values, "loss", smooth=1))
     assert len(list(root.iter("circle"))) == len(values)
 
 

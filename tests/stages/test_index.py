@@ -16,11 +16,13 @@ import pytest
 from pydantic import ValidationError
 
 from medseg.files.layouts import DataSettings
+from medseg.files.nifti import write_image, write_mask
 from medseg.files.records import CaseRecord, SchemeRecord, read_case
 from medseg.stages.index import IndexSettings, run
 from medseg.values.digests import digest_of_file
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
+from medseg.values.volume import Volume
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 AFFINE = np.array([[-1.5, 0, 0, 10], [0, 2, 0.25, -20], [0, -0.25, 3, 30], [0, 0, 0, 1.0]])
@@ -297,3 +299,19 @@ def test_all_sarcoma_cases_are_accepted(tmp_path: Path) -> None:
     assert len(records) == 34
     assert [record.refused for record in records.values() if record.refused] == []
     assert all(record.tumour_voxels > 0 for record in records.values())
+
+
+def test_labels_are_taken_from_the_masks_where_nobody_names_them(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    rng = np.random.default_rng(0)
+    for number, labels in ((1, (0, 1)), (2, (0, 4))):
+        mask = rng.choice(np.asarray(labels, np.uint8), (6, 7, 8))
+        for name, voxels in (("images", rng.random((6, 7, 8), np.float32)), ("labels", mask)):
+            write = write_image if name == "images" else write_mask
+            write(root / name / f"case_{number}.nii.gz", Volume(voxels[None], np.eye(4)))
+    (tmp_path / "out").mkdir()
+    run(IndexSettings(data=DataSettings()), {"data": root}, tmp_path / "out", Machine())
+    scheme = json.loads((tmp_path / "out" / "scheme.json").read_text())
+    assert scheme["labels"] == {"label_1": 1, "label_4": 4}
+    assert scheme["regions"]["foreground"] == [1, 4]
+    assert scheme["tumour"] == "foreground"

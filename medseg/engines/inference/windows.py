@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from medseg.engines.inference.blending import Canvas
 from medseg.engines.inference.layout import Window, lay_windows
 from medseg.engines.inference.settings import InferenceSettings
 from medseg.values.error import Refusal
@@ -32,29 +33,37 @@ def predict_scores(
     activation: Activation,
     device: torch.device,
     memory_gb: float = 4.0,
+    mirror_axes: Sequence[int] = (0, 1, 2),
 ) -> FloatArray:
     """Return probabilities `(outputs, X, Y, Z)` float32 of an image `(C, X, Y, Z)`: the mean over windows (and flips).
 
     The network lies on `device` and is left in the mode it came in. With a `plane` it sees slices: `patch` is 1 along
     that axis, which is squeezed out. Where the image is smaller than the patch it is padded with zeros on both sides:
-    the mean after normalisation, and what training pads with. `memory_gb` bounds the windows computed at once, not the
+    the mean after normalisation, and what training pads with. With `settings.mirror` the flips of `mirror_axes` are
+    averaged, which should be those that training flipped. `memory_gb` bounds the windows computed at once, not the
     result. Refuses scores that are not finite.
     """
+    flips = _flips(mirror_axes, plane) if settings.mirror else [()]
     windows = lay_windows(_space(image), patch, settings.overlap, settings.blend)
-    scores: Array | None = None
+    canvas: Canvas | None = None
     with torch.inference_mode(), _evaluating(network):
         while batch := list(islice(windows, _batch_size(patch, device, memory_gb))):
-            found = _compute(network, _cut(image, batch, patch, plane), settings, activation, device)
+            found = _compute(network, _cut(image, batch, patch, plane), flips, settings, activation, device)
             found = found if plane is None else found.unsqueeze(plane + 2)
-            if scores is None:
-                scores = np.zeros((found.shape[1], *_space(image)), np.float32)
+            canvas = canvas or Canvas(found.shape[1], _space(image))
             for window, values in zip(batch, found.numpy(), strict=True):
-                scores[(slice(None), *window.inner)] += values[(slice(None), *window.within)] * window.weight()
+                canvas.paint(window, values)
+    scores = canvas.finish() if canvas else None
     if scores is None or not np.isfinite(scores).all():
-        raise Refusal(
-            "network", "scores are finite numbers", "nan or infinity", "train with a lower training.rate, or in float32"
-        )
+        remedy = "train with a lower training.learning_rate, or predict with inference.precision=float32"
+        raise Refusal("network", "scores are finite numbers", "nan or infinity", remedy)
     return scores
+
+
+def _flips(axes: Sequence[int], plane: int | None) -> list[tuple[int, ...]]:
+    """Return every set of batch axes to flip, the empty one first; a network on slices has no axis `plane`."""
+    seen = [2 + axis - (plane is not None and axis > plane) for axis in sorted(axes) if axis != plane]
+    return [flip for count in range(len(seen) + 1) for flip in combinations(seen, count)]
 
 
 def _space(image: Array) -> tuple[int, int, int]:
@@ -77,12 +86,15 @@ def _cut(image: Array, windows: Sequence[Window], patch: tuple[int, int, int], p
 
 
 def _compute(
-    network: nn.Module, x: Tensor, settings: InferenceSettings, activation: Activation, device: torch.device
+    network: nn.Module,
+    x: Tensor,
+    flips: Sequence[tuple[int, ...]],
+    settings: InferenceSettings,
+    activation: Activation,
+    device: torch.device,
 ) -> Tensor:
-    """Return probabilities on the CPU, the mean over flips where mirroring is on."""
+    """Return probabilities on the CPU, the mean over `flips`."""
     x = x.to(device, non_blocking=True)
-    axes = tuple(range(2, x.ndim))
-    flips = [flip for n in range(len(axes) + 1) for flip in combinations(axes, n)] if settings.mirror else [()]
     mean = _probabilities(network, x, flips[0], settings, activation)
     for flip in flips[1:]:
         mean += _probabilities(network, x, flip, settings, activation)

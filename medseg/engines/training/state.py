@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -99,8 +100,12 @@ def _optimiser_tensors(optimiser: Optimizer) -> dict[str, Tensor]:
 
 
 def _restore_optimiser(optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give the optimiser its tensors back, each in the memory order of its weight, which the file does not keep."""
+    weights = [weight for group in optimiser.param_groups for weight in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for path, tensor in tensors.items():
         number, name = path.split("/", 1)
-        state.setdefault(int(number), {})[name] = tensor
+        weight = weights[int(number)]
+        like_weight = torch.empty_like(weight).copy_(tensor) if tensor.shape == weight.shape else tensor
+        state.setdefault(int(number), {})[name] = like_weight
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
