@@ -61,6 +61,7 @@ class BarScreen:
     def __init__(self, bars: Bars) -> None:
         self.bars = bars
         self.tasks: dict[str, TaskID] = {}
+        self.started: dict[str, tuple[float, float]] = {}
 
     def line(self, text: str) -> None:
         """Write one line above the bars."""
@@ -70,8 +71,14 @@ class BarScreen:
         """Move the task's bar; a complete one goes away, its stage's line stays."""
         share = fraction(news)
         if news.task not in self.tasks:
-            self.tasks[news.task] = self.bars.add_task(news.task, total=1.0, amount="", facts="")
-        self.bars.update(self.tasks[news.task], completed=share, amount=amount(news), facts=shown(news.facts))
+            self.tasks[news.task] = self.bars.add_task(news.task, total=1.0, amount="", facts="", speed="")
+            self.started[news.task] = time.monotonic(), news.done
+        start, before = self.started[news.task]
+        seconds = time.monotonic() - start
+        speed = f"{(news.done - before) / seconds:.3g} {news.unit}/s" if seconds > 1 and news.done > before else ""
+        self.bars.update(
+            self.tasks[news.task], completed=share, amount=amount(news), facts=shown(news.facts), speed=speed
+        )
         if share >= 1.0:
             self.bars.remove_task(self.tasks.pop(news.task))
 
@@ -103,6 +110,7 @@ def screen() -> Iterator[Screen]:
         TextColumn("  {task.description:12}"),
         BarColumn(bar_width=28),
         TextColumn("{task.fields[amount]}"),
+        TextColumn("{task.fields[speed]}", style="dim"),
         TextColumn("{task.fields[facts]}", style="cyan"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )

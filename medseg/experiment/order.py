@@ -13,6 +13,7 @@ from medseg.experiment.sources import data_source
 from medseg.files.layouts import DataSettings
 from medseg.ops.phantom_settings import PhantomSettings
 from medseg.pipeline.store import Finished, Source
+from medseg.stages.score import ScoreStage
 from medseg.stages.split import SplitStage
 from medseg.values.error import Refusal
 from medseg.values.progress import tell
@@ -147,7 +148,7 @@ class Chain:
         self._fan("predict", settings, tasks, self.outcome.predictions)
 
     def _score(self) -> None:
-        settings = self.settings.score.model_copy(update={"body": self.settings.prepare.body})
+        settings = ScoreStage(**dict(self.settings.score), body=self.settings.prepare.body)
         tasks = {
             case: {**self._base(), "case": self._record(case), **self._prediction(case)}
             for case in self._cases("held_out")

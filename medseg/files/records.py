@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from medseg.values.labels import LabelScheme
 from medseg.values.settings import Settings
 
 
@@ -51,11 +52,21 @@ class SchemeRecord(Settings):
     regions: dict[str, tuple[int, ...]]
     tumour: str
 
+    @property
+    def scheme(self) -> LabelScheme:
+        """The scheme itself."""
+        return LabelScheme(self.labels, self.regions, self.tumour)
+
 
 def write_record(path: Path, record: Settings) -> None:
     """Write a record as indented JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def read_scheme(path: Path) -> SchemeRecord:
+    """Read a label scheme."""
+    return SchemeRecord.model_validate_json(path.read_text(encoding="utf-8"))
 
 
 def read_case(path: Path) -> CaseRecord:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from medseg.engines.sampling.settings import PatchSettings
-from medseg.files.records import CaseRecord, SchemeRecord, read_case, write_record
+from medseg.files.records import CaseRecord, SchemeRecord, read_case, read_scheme, write_record
 from medseg.networks.settings import NetworkSettings
 from medseg.ops.intensity import fit_normalisation, sample_intensities
 from medseg.ops.loss_settings import LossSettings
@@ -57,7 +57,7 @@ class Look:
 
 def run(settings: FingerprintStage, inputs: Mapping[str, Path], out: Path, machine: Machine) -> None:
     """Read the training cases (`cases/ID`) below `data` and write fingerprint.json, preparation.json and plan.json."""
-    scheme = SchemeRecord.model_validate_json(inputs["scheme"].read_text(encoding="utf-8"))
+    scheme = read_scheme(inputs["scheme"])
     records = [read_case(path) for name, path in sorted(inputs.items()) if name.startswith("cases/")]
     if not any(record.tumour_voxels for record in records):
         raise Refusal(

@@ -12,9 +12,8 @@ from medseg.engines.inference.windows import predict_scores
 from medseg.engines.training.package import load_model
 from medseg.files.nifti import write_mask
 from medseg.files.prepared import read_prepared
-from medseg.files.records import SchemeRecord
+from medseg.files.records import read_scheme
 from medseg.ops.placement import read_placement, restore_mask, restore_scores
-from medseg.values.labels import LabelScheme
 from medseg.values.machine import Machine
 from medseg.values.settings import Settings
 
@@ -28,7 +27,7 @@ class PredictStage(Settings):
 def run(settings: PredictStage, inputs: Mapping[str, Path], out: Path, machine: Machine) -> None:
     """Read `model`, `scheme` and `prepared`; write prediction.nii.gz on the stored grid of the first channel."""
     network, card = load_model(inputs["model"])
-    scheme = LabelScheme(**SchemeRecord.model_validate_json(inputs["scheme"].read_text(encoding="utf-8")).model_dump())
+    scheme = read_scheme(inputs["scheme"]).scheme
     prepared = read_prepared(inputs["prepared"])
     placement = read_placement(prepared.placement)
     with computing(machine) as device:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from medseg.files.prepared import PreparedCase, write_prepared
-from medseg.files.records import CaseRecord, SchemeRecord, read_case
+from medseg.files.records import CaseRecord, read_case, read_scheme
 from medseg.ops.body import BodySettings, body_box, body_mask
 from medseg.ops.intensity import ChannelNormalisation, Kind, correct_bias, normalise, sample_intensities
 from medseg.ops.placement import Placement, StoredGrid, place
@@ -65,9 +65,9 @@ def run(settings: PrepareSettings, inputs: Mapping[str, Path], out: Path, machin
     record = read_case(inputs["case"])
     preparation = Preparation.model_validate_json(inputs["preparation"].read_text(encoding="utf-8"))
     check_channels(record, preparation)
-    scheme = SchemeRecord.model_validate_json(inputs["scheme"].read_text(encoding="utf-8"))
+    scheme = read_scheme(inputs["scheme"])
     mask = load_mask(record, inputs["data"])
-    classes = class_indices(record.case, mask.voxels[0], LabelScheme(scheme.labels, scheme.regions, scheme.tumour))
+    classes = class_indices(record.case, mask.voxels[0], scheme.scheme)
     image = load_channels(record, inputs["data"])
     try:
         prepared = prepare_case(image, classes, stored_grid_of(record), preparation, settings)
@@ -170,14 +170,16 @@ def foreground_intensities(case: str, image: Volume, mask: Volume, settings: Pre
 def normalisation_kinds(channels: Iterable[str], settings: PrepareSettings) -> dict[str, Kind]:
     """Return the kind of normalisation of every channel, in channel order.
 
-    A kind for an unknown channel, or a channel without a kind, is a wrong setting.
+    A channel without a kind is a wrong setting. Kinds of channels that are not used are passed over, so that a channel
+    can be left out by `data.channels` alone.
     """
     names = list(channels)
     if isinstance(settings.normalise, str):
         return dict.fromkeys(names, settings.normalise)
-    for name in sorted(set(settings.normalise) ^ set(names)):
-        rule = f"one kind for each channel of {names}"
-        raise wrong_setting(f"prepare.normalise.{name}", rule, sorted(settings.normalise), "name exactly these")
+    for name in names:
+        if name not in settings.normalise:
+            rule = f"one kind for each channel of {names}"
+            raise wrong_setting(f"prepare.normalise.{name}", rule, sorted(settings.normalise), "name this one too")
     return {name: settings.normalise[name] for name in names}
 
 

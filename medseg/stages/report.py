@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import Field
 
 from medseg.files.nifti import read_mask
-from medseg.files.records import CaseRecord, SchemeRecord, read_case
+from medseg.files.records import CaseRecord, read_case, read_scheme
 from medseg.ops.cohorts import columns, summarise
 from medseg.ops.orientation import to_canonical
 from medseg.report.choice import choose
@@ -158,8 +158,8 @@ def _refused(path: Path | None) -> list[dict[str, str]]:
 
 
 def _read_scheme(path: Path) -> LabelScheme:
-    record = SchemeRecord.model_validate_json(path.read_text(encoding="utf-8"))
-    return LabelScheme(record.labels, record.regions, record.tumour)
+    record = read_scheme(path)
+    return record.scheme
 
 
 def _read_json(path: Path) -> Any:

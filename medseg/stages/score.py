@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from medseg.files.nifti import read_mask
-from medseg.files.records import CaseRecord, SchemeRecord, read_case
+from medseg.files.records import CaseRecord, read_case, read_scheme
 from medseg.ops import overlap
 from medseg.ops.body import BodySettings, body_mask
 from medseg.ops.cohorts import ALL, HEALTHY, columns
@@ -30,13 +30,18 @@ _SAME_PLACE_VOXELS = 1e-3
 
 
 class ScoreSettings(Settings):
-    """What counts as near, what two empty masks are worth, how lesions are told apart, where tissue is."""
+    """What counts as near, what two empty masks are worth, how lesions are told apart."""
 
     nsd_tolerance_mm: float = Field(default=1.0, ge=0, description="surfaces this close agree")
     empty: overlap.EmptyRule = Field(
         default="undefined", description="Dice and its kin where truth and prediction are empty"
     )
     lesions: RuleName = Field(default="none", description="BraTS 2023 task whose lesion-wise rule and penalty are used")
+
+
+class ScoreStage(ScoreSettings):
+    """Settings of the stage: the body is found as it was for training, so that healthy tissue means the same."""
+
     body: BodySettings = BodySettings()
 
 
@@ -60,7 +65,7 @@ class Pair:
 Row = dict[str, object]
 
 
-def run(settings: ScoreSettings, inputs: Mapping[str, Path], out: Path, machine: Machine) -> None:
+def run(settings: ScoreStage, inputs: Mapping[str, Path], out: Path, machine: Machine) -> None:
     """Write `scores.json` of one case: its rows, the sizes of its tumours, and why its prediction is missing if it is.
 
     A missing prediction is scored as the worst one; the text file `failure` among the inputs says why.
@@ -170,10 +175,10 @@ def _penalty_mm(scan: Scan, settings: ScoreSettings) -> float:
 
 
 def _read_scheme(path: Path) -> LabelScheme:
-    record = SchemeRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    record = read_scheme(path)
     for name in sorted({HEALTHY, ALL} & set(record.regions)):
         raise wrong_setting(f"data.regions.{name}", "no region has the name of a report row", name, "rename it")
-    return LabelScheme(record.labels, record.regions, record.tumour)
+    return record.scheme
 
 
 def _read_prediction(

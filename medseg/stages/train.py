@@ -26,14 +26,13 @@ from medseg.engines.training.settings import TrainingSettings
 from medseg.engines.training.state import State, start
 from medseg.engines.training.validation import case_dice, validation_order
 from medseg.files.prepared import PreparedCase, read_prepared
-from medseg.files.records import SchemeRecord
+from medseg.files.records import SchemeRecord, read_scheme
 from medseg.networks.build import build_network
 from medseg.networks.settings import NetworkSettings
 from medseg.ops.loss_settings import LossSettings
 from medseg.ops.losses import Table, build_loss, membership_of
 from medseg.values.digests import digest_of
 from medseg.values.error import Refusal
-from medseg.values.labels import LabelScheme
 from medseg.values.machine import Machine
 from medseg.values.plan import Plan
 from medseg.values.settings import Settings
@@ -123,12 +122,12 @@ def _membership(settings: TrainStageSettings, material: Material) -> Table | Non
     """Return which classes belong to which region, None where outputs are classes."""
     if settings.loss.activation == "softmax":
         return None
-    return membership_of(LabelScheme(**material.scheme.model_dump()))
+    return membership_of(material.scheme.scheme)
 
 
 def _read(inputs: Mapping[str, Path]) -> Material:
     plan = Plan.model_validate_json(inputs["plan"].read_text(encoding="utf-8"))
-    scheme = SchemeRecord.model_validate_json(inputs["scheme"].read_text(encoding="utf-8"))
+    scheme = read_scheme(inputs["scheme"])
     training, validation = (_cases(inputs, role, plan) for role in ("train/", "validation/"))
     if not training:
         raise Refusal("training set", "holds at least one case", 0, "add cases or lower split.held_out")

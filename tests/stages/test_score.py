@@ -14,7 +14,7 @@ from medseg.ops import overlap
 from medseg.ops.body import BodySettings
 from medseg.ops.cohorts import columns
 from medseg.ops.orientation import to_canonical
-from medseg.stages.score import Scan, ScoreSettings, run, score_scan
+from medseg.stages.score import Scan, ScoreStage, run, score_scan
 from medseg.values.error import Refusal
 from medseg.values.labels import LabelScheme
 from medseg.values.machine import Machine
@@ -63,7 +63,7 @@ class Case:
         write_mask(self.folder / "prediction/prediction.nii.gz", volume(mask, affine))
         self.inputs["prediction"] = self.folder / "prediction"
 
-    def score(self, settings: ScoreSettings, name: str = "out") -> dict[str, dict[str, object]]:
+    def score(self, settings: ScoreStage, name: str = "out") -> dict[str, dict[str, object]]:
         """Run the stage and return its rows by region, and the rest of the file as the row `file`."""
         out = self.folder / name
         out.mkdir()
@@ -80,7 +80,7 @@ def case(tmp_path: Path) -> Case:
 
 def test_a_perfect_prediction_is_perfect_in_every_measure(case: Case) -> None:
     case.predict(tumour_mask())
-    found = case.score(ScoreSettings(lesions="metastases", body=BodySettings(kind="nonzero", above=0.0)))
+    found = case.score(ScoreStage(lesions="metastases", body=BodySettings(kind="nonzero", above=0.0)))
     assert list(found) == ["core", "tumour", "healthy", "all", "file"]
     for region in ("core", "tumour"):
         row = found[region]
@@ -100,7 +100,7 @@ def test_a_perfect_prediction_is_perfect_in_every_measure(case: Case) -> None:
 def test_healthy_tissue_is_the_body_without_tumour(case: Case) -> None:
     guess = np.roll(tumour_mask(), 2, axis=0)
     case.predict(guess)
-    found = case.score(ScoreSettings(body=BodySettings(kind="nonzero", above=0.0)))
+    found = case.score(ScoreStage(body=BodySettings(kind="nonzero", above=0.0)))
     body = np.zeros(SHAPE, np.bool_)
     body[1:-1, 1:-1, 1:-1] = True
     expected = overlap.count(body & (tumour_mask() == 0), body & (guess == 0))
@@ -111,16 +111,16 @@ def test_healthy_tissue_is_the_body_without_tumour(case: Case) -> None:
 def test_storage_order_of_the_prediction_does_not_matter(case: Case) -> None:
     guess = np.roll(tumour_mask(), 1, axis=2)
     case.predict(guess)
-    found = case.score(ScoreSettings())
+    found = case.score(ScoreStage())
     turned = to_canonical(volume(guess))
     case.predict(np.ascontiguousarray(turned.voxels[0]), turned.affine)
-    assert case.score(ScoreSettings(), "again") == found
+    assert case.score(ScoreStage(), "again") == found
 
 
 def test_the_same_case_gives_the_same_bytes(case: Case) -> None:
     case.predict(np.roll(tumour_mask(), 1, axis=1))
-    case.score(ScoreSettings(lesions="glioma"), "first")
-    case.score(ScoreSettings(lesions="glioma"), "second")
+    case.score(ScoreStage(lesions="glioma"), "first")
+    case.score(ScoreStage(lesions="glioma"), "second")
     first, second = (case.folder / name / "scores.json" for name in ("first", "second"))
     assert first.read_bytes() == second.read_bytes()
 
@@ -133,7 +133,7 @@ def test_a_missing_prediction_gets_the_worst_scores_and_says_why(case: Case, abs
         case.inputs["prediction"].mkdir()
     (case.folder / "why.txt").write_text("P1: no memory,\n got 3 GB\n", encoding="utf-8")
     case.inputs["failure"] = case.folder / "why.txt"
-    found = case.score(ScoreSettings(lesions="glioma"))
+    found = case.score(ScoreStage(lesions="glioma"))
     assert found["file"]["failed"] == "P1: no memory, got 3 GB"
     assert found["file"]["lesions"] == [{"ml": pytest.approx(0.5625), "found": False}]
     for region in ("core", "tumour", "healthy"):
@@ -147,14 +147,14 @@ def test_a_missing_prediction_gets_the_worst_scores_and_says_why(case: Case, abs
 
 
 def test_a_missing_prediction_without_a_reason_is_called_that(case: Case) -> None:
-    found = case.score(ScoreSettings())
+    found = case.score(ScoreStage())
     assert found["file"]["failed"] == "no prediction"
     assert found["tumour"]["hd95_mm"] == pytest.approx(DIAGONAL)
 
 
 def test_finding_nothing_costs_the_diagonal(case: Case) -> None:
     case.predict(np.zeros(SHAPE, np.uint8))
-    row = case.score(ScoreSettings())["tumour"]
+    row = case.score(ScoreStage())["tumour"]
     assert (row["dice"], row["sensitivity"], row["precision"], row["nsd"]) == (0.0, 0.0, 0.0, 0.0)
     assert row["hd95_mm"] == pytest.approx(DIAGONAL)
     assert row["lesion_dice"] is None
@@ -167,7 +167,7 @@ def test_a_healthy_scan_without_a_finding_follows_the_setting(
 ) -> None:
     case = Case(tmp_path, np.zeros(SHAPE, np.uint8))
     case.predict(np.zeros(SHAPE, np.uint8))
-    found = case.score(ScoreSettings(empty=empty))
+    found = case.score(ScoreStage(empty=empty))
     assert found["tumour"]["cohort"] == "healthy"
     assert (found["tumour"]["dice"], found["tumour"]["hd95_mm"]) == (dice, None)
     assert found["healthy"]["dice"] == 1.0
@@ -177,8 +177,8 @@ def test_a_healthy_scan_without_a_finding_follows_the_setting(
 
 def test_tolerance_decides_what_is_near(case: Case) -> None:
     case.predict(np.roll(tumour_mask(), 1, axis=0))
-    strict = case.score(ScoreSettings(nsd_tolerance_mm=1.0))["tumour"]["nsd"]
-    loose = case.score(ScoreSettings(nsd_tolerance_mm=1.5), "loose")["tumour"]["nsd"]
+    strict = case.score(ScoreStage(nsd_tolerance_mm=1.0))["tumour"]["nsd"]
+    loose = case.score(ScoreStage(nsd_tolerance_mm=1.5), "loose")["tumour"]["nsd"]
     assert isinstance(strict, float)
     assert strict < 1.0
     assert loose == 1.0
@@ -191,32 +191,32 @@ def test_a_prediction_elsewhere_is_refused(case: Case) -> None:
     with pytest.raises(
         Refusal, match=r"P1: no corner of the prediction lies more than 0\.001 voxels .* got 0\.002 voxels"
     ):
-        case.score(ScoreSettings())
+        case.score(ScoreStage())
 
 
 def test_rounding_in_the_header_is_no_move(case: Case) -> None:
     moved = AFFINE.copy()
     moved[0, 3] += 0.0003
     case.predict(tumour_mask(), moved)
-    assert case.score(ScoreSettings())["tumour"]["dice"] == 1.0
+    assert case.score(ScoreStage())["tumour"]["dice"] == 1.0
 
 
 def test_a_prediction_of_another_shape_is_refused(case: Case) -> None:
     case.predict(tumour_mask()[:-1])
     with pytest.raises(Refusal, match=r"P1: the prediction has the scan's shape \(14, 10, 12\), got \(13, 10, 12\)"):
-        case.score(ScoreSettings())
+        case.score(ScoreStage())
 
 
 def test_a_label_outside_the_scheme_is_refused(case: Case) -> None:
     case.predict(tumour_mask() * 4)
     with pytest.raises(Refusal, match=r"P1: a prediction holds the labels \[0, 1, 2\], got \[4, 8\]; predict with"):
-        case.score(ScoreSettings())
+        case.score(ScoreStage())
 
 
 def test_a_region_named_like_a_report_row_is_refused(case: Case) -> None:
     write_record(case.inputs["scheme"], SCHEME.model_copy(update={"regions": {"all": (1, 2)}, "tumour": "all"}))
     with pytest.raises(Refusal, match=r"data\.regions\.all: no region has the name of a report row"):
-        case.score(ScoreSettings())
+        case.score(ScoreStage())
 
 
 def test_scoring_changes_neither_truth_nor_prediction() -> None:
@@ -225,6 +225,6 @@ def test_scoring_changes_neither_truth_nor_prediction() -> None:
         array.setflags(write=False)
     scan = Scan(volume(truth), volume(guess), np.ones(SHAPE, np.bool_))
     scheme = LabelScheme(SCHEME.labels, SCHEME.regions, SCHEME.tumour)
-    rows, lesions = score_scan(scan, scheme, ScoreSettings(lesions="glioma"))
+    rows, lesions = score_scan(scan, scheme, ScoreStage(lesions="glioma"))
     assert len(rows) == 4
     assert lesions.found == 1
