@@ -134,7 +134,7 @@ def _foretold_lines(lines: Sequence[Line], stopped: str) -> list[str]:
     for stage in stages:
         own = [line for line in lines if line.stage == stage]
         todo = [line for line in own if line.status == "run"]
-        count = f" ({len(todo)} of {len(own)} cases)" if own[0].case else ""
+        count = f" ({len(todo) or len(own)} of {len(own)} cases)" if own[0].case else ""
         seconds = clock(sum(line.seconds for line in own))
         texts.append(
             f"{stage:12} run{count}: {todo[0].because}"

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from medseg.files.layouts import DataSettings, find_cases
-from medseg.pipeline.store import Source, write_whole
+from medseg.pipeline.store import Source, unwritable, write_whole
 from medseg.values.digests import digest_of, digest_of_file
 from medseg.values.error import wrong_setting
 
@@ -68,5 +68,8 @@ class FileDigests:
 
     def save(self) -> None:
         """Write what is known for the next time."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path, json.dumps(self.known))
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(self.path, json.dumps(self.known))
+        except OSError as error:
+            raise unwritable(self.path.parent, error) from error

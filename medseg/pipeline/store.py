@@ -18,7 +18,7 @@ from typing import Any
 
 from medseg.pipeline.meter import Meter
 from medseg.values.digests import digest_of, digest_of_file
-from medseg.values.error import Refusal
+from medseg.values.error import Refusal, wrong_setting
 
 MANIFEST = "manifest.json"
 
@@ -139,16 +139,16 @@ class Store:
             locks.mkdir(parents=True, exist_ok=True)
             file = (locks / task.key[:32]).open("w")
         except OSError as error:
-            raise Refusal(
-                "machine.store",
-                "the store must be writable",
-                f"{self.root} ({error.strerror})",
-                "set machine.store to a folder you may write to",
-                exit_code=2,
-            ) from error
+            raise unwritable(self.root, error) from error
         with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def unwritable(root: Path, error: OSError) -> Refusal:
+    """Make the refusal of a store that cannot be written to."""
+    value, remedy = f"{root} ({error.strerror})", "set machine.store to a folder you may write to"
+    return wrong_setting("machine.store", "the store must be writable", value, remedy)
 
 
 def explain(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

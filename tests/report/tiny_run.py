@@ -13,7 +13,7 @@ from medseg.files.nifti import write_image, write_mask
 from medseg.files.records import CaseRecord, FileRecord, Reason, SchemeRecord, write_record
 from medseg.stages.report import ReportSettings
 from medseg.stages.report import run as report
-from medseg.stages.score import ScoreSettings
+from medseg.stages.score import ScoreStage
 from medseg.stages.score import run as score
 from medseg.values.machine import Machine
 from medseg.values.streams import stream
@@ -132,7 +132,7 @@ def _write_results(folder: Path, one: Tiny, record: CaseRecord, inputs: dict[str
         affine = np.asarray(record.affine, np.float64)
         write_mask(target / "prediction.nii.gz", Volume(prediction_of(one)[None], affine))
         needed["prediction"] = made[f"predictions/{one.case}"] = target
-    score(ScoreSettings(), needed, made[f"scores/{one.case}"], Machine())
+    score(ScoreStage(), needed, made[f"scores/{one.case}"], Machine())
     return made
 
 
