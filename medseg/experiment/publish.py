@@ -108,7 +108,14 @@ def record(
         }
         for one in cases
     }
-    provenance = {**facts, "seed": settings.seed, "data": digests, "refused": outcome.refused, "failed": outcome.failed}
+    provenance = {
+        **facts,
+        "device": _device(),
+        "seed": settings.seed,
+        "data": digests,
+        "refused": outcome.refused,
+        "failed": outcome.failed,
+    }
     write_whole(folder / "provenance.json", json.dumps(provenance, indent=1) + "\n")
 
 
@@ -151,6 +158,14 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     elif path.exists():
         path.unlink()
+
+
+def _device() -> str:
+    """Name what computed: the CUDA device, or the processor; nothing is imported for it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        return str(torch.cuda.get_device_name())
+    return platform.processor() or platform.machine()
 
 
 def _commit() -> str | None:

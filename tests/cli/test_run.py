@@ -189,3 +189,57 @@ def test_a_terminal_sees_bars_and_a_file_sees_lines(tmp_path: Path) -> None:
     assert "\x1b[" in text
     assert "train" in text
     assert "loss" in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("network=unet2d", "patches.batch=4", "inference.mirror=true"),
+        ("loss.activation=sigmoid", "loss=dice_focal", "network.deep_supervision=true"),
+        ("network=monai", "network.name=UNet", "training.optimiser=sgd", "training.learning_rate=0.01"),
+        ("prepare.normalise=percentile", "prepare.n4=true", "augment=full", "loss=tversky", "training.schedule=cosine"),
+        ("training.minutes=0.05", "augment=none", "split.folds=3", "split.fold=1", "score.lesions=glioma"),
+    ],
+    ids=["2d", "sigmoid", "monai", "options", "minutes"],
+)
+def test_settings_combine(finished: Path, words: tuple[str, ...]) -> None:
+    code, output, errors = medseg(finished, "run", *QUICK, *words)
+    assert code == 0, errors
+    summary = json.loads((finished / output.strip()).with_name("summary.json").read_text())
+    assert summary["failed"] == []
+    assert len(summary["held_out"]) == 2
+
+
+def test_nothing_held_out_ends_with_the_model(finished: Path) -> None:
+    code, output, errors = medseg(finished, "run", *QUICK, "split.held_out=0", "name=all")
+    assert code == 0, errors
+    assert output.strip() == "runs/all"
+    assert (finished / "runs" / "all" / "model" / "weights.safetensors").is_file()
+    assert not (finished / "runs" / "all" / "report").exists()
+
+
+def test_a_named_list_is_held_out(finished: Path) -> None:
+    (finished / "held_out.txt").write_text("case_3\ncase_5\n")
+    code, _, errors = medseg(finished, "run", *QUICK, "split.held_out=held_out.txt", "name=named")
+    (finished / "held_out.txt").unlink()
+    assert code == 0, errors
+    summary = json.loads((finished / "runs" / "named" / "report" / "summary.json").read_text())
+    assert summary["held_out"] == ["case_3", "case_5"]
+
+
+def test_a_case_that_cannot_be_predicted_counts_as_worst_and_is_listed(tmp_path: Path) -> None:
+    make_data(tmp_path)
+    flat = np.full((16, 14, 12), 100.0, np.float32)
+    flat[0, 0, 0] = 1000.0
+    save(tmp_path / "data" / "images" / "case_3.nii.gz", flat)
+    (tmp_path / "held_out.txt").write_text("case_3\ncase_5\n")
+    words = ("split.held_out=held_out.txt", "prepare.normalise=percentile")
+    code, _, errors = medseg(tmp_path, "run", *QUICK, *words)
+    assert code == 1
+    assert [line.split(":")[1].strip() for line in errors.splitlines() if line.startswith("error:")] == ["case_3"]
+    summary = json.loads((tmp_path / "runs" / "tiny" / "report" / "summary.json").read_text())
+    assert [one["case"] if isinstance(one, dict) else one for one in summary["failed"]] == ["case_3"]
+    with (tmp_path / "runs" / "tiny" / "report" / "scores.csv").open() as file:
+        rows = {(row["case"], row["region"]): row for row in csv.DictReader(file)}
+    assert float(rows["case_3", "tumour"]["dice"]) == 0
+    assert rows["case_3", "tumour"]["reason"]

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+
+from medseg.cli.display import PlainScreen, amount, clock, fraction, remaining, screen, shown
+from medseg.values.progress import Progress, tell
+
+
+DURATIONS = {0.04: "0.0 s", 48.2: "48 s", 59.9: "1 min 00 s", 320: "5 min 20 s", 7500: "2 h 05 min"}
+
+
+@pytest.mark.parametrize(("seconds", "text"), DURATIONS.items())
+def test_durations(seconds: float, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_time_left_is_at_the_speed_so_far() -> None:
+    assert remaining(30, 0.25, 0.75) == "1 min 30 s left"
+    assert remaining(30, 0.0, 1.0) == ""
+    assert remaining(0.1, 0.5, 0.5) == ""
+
+
+def test_amounts_and_facts() -> None:
+    news = Progress("train", 12, 36, "steps", {"loss": 0.41234, "case": "a"})
+    assert amount(news) == "12/36 steps"
+    assert amount(Progress("train", 12, None, "steps")) == "12 steps"
+    assert shown(news.facts) == "loss 0.412  case a"
+    assert fraction(news) == pytest.approx(1 / 3)
+    assert fraction(Progress("train", 12, None, "steps", {}, 0.5)) == 0.5
+
+
+def test_a_file_gets_few_lines_and_always_the_last_one(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = PlainScreen()
+    for done in range(1, 101):
+        plain.show(Progress("prepare", done, 100, "cases"))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "100/100 cases" in lines[0]
+
+
+def test_the_screen_listens_only_inside_its_block(capsys: pytest.CaptureFixture[str]) -> None:
+    with screen():
+        tell("split", 1, 1, "cases")
+    tell("other", 1, 1, "cases")
+    errors = capsys.readouterr().err
+    assert "split" in errors
+    assert "other" not in errors
