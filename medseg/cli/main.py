@@ -32,7 +32,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             say(f"medseg {medseg.__version__}" if arguments.version else _help(arguments))
             return 0
         signal.signal(signal.SIGTERM, _terminate)
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait give their core to others
         print(f"medseg {medseg.__version__} {arguments.command}", file=sys.stderr, flush=True)  # noqa: T201
         return _command(arguments)(arguments)
     except Refusal as refusal:

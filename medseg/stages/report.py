@@ -56,7 +56,7 @@ def run(settings: ReportSettings, inputs: Mapping[str, Path], out: Path, machine
     A held-out case without scores is listed as failed and counts as Dice 0. `curve`, `plan` and `index` may be absent.
     Refuses a prediction whose shape is not that of its scan.
     """
-    scheme = _read_scheme(inputs["scheme"])
+    scheme = read_scheme(inputs["scheme"]).scheme
     split = _read_json(inputs["split"])
     records = {case: read_case(inputs[f"cases/{case}"]) for case in sorted(split["held_out"])}
     scores = _gather(records, scheme, inputs)
@@ -155,11 +155,6 @@ def _refused(path: Path | None) -> list[dict[str, str]]:
         return []
     found = _read_json(path / "cases.json" if path.is_dir() else path)["cases"]
     return [{"case": one["case"], **one["refused"]} for one in found if one.get("refused")]
-
-
-def _read_scheme(path: Path) -> LabelScheme:
-    record = read_scheme(path)
-    return record.scheme
 
 
 def _read_json(path: Path) -> Any:

@@ -5,7 +5,6 @@ import pytest
 from medseg.cli.display import PlainScreen, amount, clock, fraction, remaining, screen, shown
 from medseg.values.progress import Progress, tell
 
-
 DURATIONS = {0.04: "0.0 s", 48.2: "48 s", 59.9: "1 min 00 s", 320: "5 min 20 s", 7500: "2 h 05 min"}
 
 
