@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from medseg.cli.help import COMMANDS
-from medseg.values.error import wrong_setting
+from medseg.values.error import Refusal, wrong_setting
 
 NAMED = {"--config-dir": "config_dir", "-cd": "config_dir", "--config-name": "config_name", "-cn": "config_name"}
 
@@ -62,14 +62,14 @@ def parse(argv: Sequence[str]) -> Arguments:
     )
 
 
-def _next(waiting: object, option: str) -> str:
-    try:
-        return str(next(waiting))  # type: ignore[call-overload]
-    except StopIteration:
-        raise wrong_setting(option, "a value must follow", "nothing", f"write {option} VALUE") from None
+def _next(waiting: Iterator[str], option: str) -> str:
+    value = next(waiting, None)
+    if value is None:
+        raise wrong_setting(option, "a value must follow", "nothing", f"write {option} VALUE")
+    return value
 
 
-def _unknown(command: str) -> Exception:
+def _unknown(command: str) -> Refusal:
     import difflib
 
     near = difflib.get_close_matches(command, COMMANDS, n=1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medseg.cli.arguments import Arguments
 from medseg.cli.compose import compose, sweep
-from medseg.cli.display import Screen, clock, screen
+from medseg.cli.display import Screen, clock, say, screen
 from medseg.experiment.order import STAGES, Chain, Outcome
 from medseg.experiment.publish import facts, open_folder, publish, record
 from medseg.experiment.runner import Foreteller, Line, Runner, Unfinished
@@ -35,7 +35,6 @@ def run(arguments: Arguments) -> int:
 
 def plan(arguments: Arguments) -> int:
     """Print what a run would do, stage by stage, and what it will need."""
-    from medseg.cli.main import say
     from medseg.experiment.needs import needs
 
     settings, machine = _read(arguments, arguments.words, None)
@@ -55,8 +54,6 @@ def plan(arguments: Arguments) -> int:
 
 def clean(arguments: Arguments) -> int:
     """List the store, or delete drafts, old results or everything."""
-    from medseg.cli.main import say
-
     choices = [word for word in arguments.words if "=" not in word or word.startswith("older=")]
     words = [word for word in arguments.words if word not in choices]
     wanted = _choice(choices)
@@ -90,8 +87,6 @@ def _read(arguments: Arguments, words: Sequence[str], suffix: str | None) -> tup
 
 
 def _run_one(settings: ExperimentSettings, machine: Machine, until: str, shown: Screen) -> int:
-    from medseg.cli.main import say
-
     folder = open_folder(settings, machine)
     told: set[str] = set()
     noted = facts(machine)
@@ -102,7 +97,7 @@ def _run_one(settings: ExperimentSettings, machine: Machine, until: str, shown: 
     finally:
         publish(folder, chain.outcome)
         record(folder, runner.lines, chain.outcome, settings, noted)
-    return _finish(chain.outcome, folder, shown, say)
+    return _finish(chain.outcome, folder, shown)
 
 
 def _tell(line: Line, told: set[str], shown: Screen) -> None:
@@ -119,12 +114,11 @@ def _tell(line: Line, told: set[str], shown: Screen) -> None:
         shown.line(f"{line.stage:12} {line.status:8} {'each case' if line.case else detail}")
 
 
-def _finish(outcome: Outcome, folder: Path, shown: Screen, say: object) -> int:
+def _finish(outcome: Outcome, folder: Path, shown: Screen) -> int:
     for case, why in {**outcome.refused, **outcome.failed}.items():
         shown.line(f"error: {case}: {why.removeprefix(f'{case}: ')}")
     report = folder / "report" / "report.html"
-    if callable(say):
-        say(str(report if report.is_file() else folder))
+    say(str(report if report.is_file() else folder))
     return 1 if outcome.refused or outcome.failed else 0
 
 

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 10.0
 
 
+def say(text: str) -> None:
+    """Write a result to standard output."""
+    print(text, flush=True)  # noqa: T201
+
+
 class Screen(Protocol):
     """Where news go."""
 

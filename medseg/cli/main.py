@@ -11,6 +11,7 @@ from types import FrameType
 
 import medseg
 from medseg.cli.arguments import Arguments, parse
+from medseg.cli.display import say
 from medseg.cli.help import about, overview
 from medseg.values.error import Refusal
 
@@ -46,11 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # the last door: everything unforeseen still ends in one line
         text = f"medseg: an unforeseen {type(error).__name__}, got {error}; run again with debug=true to see where"
         return _end(text, 1, debug)
-
-
-def say(text: str) -> None:
-    """Write a result to standard output."""
-    print(text, flush=True)  # noqa: T201
 
 
 def _help(arguments: Arguments) -> str:

@@ -55,21 +55,21 @@ class Chain:
 
     def walk(self, until: str = "report") -> Outcome:
         """Do the stages in order. A case that fails is noted and the others go on; other refusals are raised."""
-        steps = (
-            self._index,
-            self._split,
-            self._fingerprint,
-            self._prepare,
-            self._train,
-            self._predict,
-            self._score,
-            self._report,
-        )
-        for step in steps:
+        steps = {
+            "index": self._index,
+            "split": self._split,
+            "fingerprint": self._fingerprint,
+            "prepare": self._prepare,
+            "train": self._train,
+            "predict": self._predict,
+            "score": self._score,
+            "report": self._report,
+        }
+        for stage, step in steps.items():
             step()
             if self.unknown:
                 raise Unfinished(self.unknown)
-            if step.__name__ == f"_{until}":
+            if stage == until:
                 break
         return self.outcome
 
