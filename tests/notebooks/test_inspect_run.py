@@ -14,9 +14,9 @@ def test_the_notebook_shows_a_run(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
     [parameters] = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    assert parameters.source == 'run = "runs/phantom"'
+    assert parameters.source == 'run = "../runs/phantom"'
     parameters.source = f"run = {str(run)!r}"
-    root = str(NOTEBOOK.parents[1])
+    root = str(NOTEBOOK.parent)
     NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": root}}).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     printed = "".join(output.text for output in outputs if output.output_type == "stream")
