@@ -94,6 +94,8 @@ def _clean(healthy: Json) -> str:
         return f"{scans} it marked nothing" + (" at all" if n == 1 else " in any")
     if n == 1:
         return f"{scans} it marked {number(most, 'ml')} ml" if most else f"{scans} the prediction failed"
+    if clean == 0 and most:
+        return f"{scans} it marked something in every one, {number(most, 'ml')} ml at most"
     worst = f", and at most {number(most, 'ml')} ml in the others" if most else ""
     return f"{scans} it marked nothing in {clean or 'none'}{worst}"
 
