@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from medseg.cli.arguments import Arguments
@@ -15,7 +16,7 @@ from medseg.experiment.runner import Foreteller, Line, Runner, Unfinished
 from medseg.experiment.settings import ExperimentSettings, read_settings
 from medseg.pipeline.prune import Entry, entries, remove
 from medseg.pipeline.store import Store
-from medseg.values.error import wrong_setting
+from medseg.values.error import Refusal, wrong_setting
 from medseg.values.machine import Machine
 
 
@@ -95,9 +96,17 @@ def _run_one(settings: ExperimentSettings, machine: Machine, until: str, shown: 
     try:
         chain.walk(until)
     finally:
-        publish(folder, chain.outcome)
+        publish(folder, chain.outcome if until == "report" else _known(settings, machine))
         record(folder, runner.lines, chain.outcome, settings, noted)
     return _finish(chain.outcome, folder, shown)
+
+
+def _known(settings: ExperimentSettings, machine: Machine) -> Outcome:
+    """Return all that lies finished in the store for these settings, also beyond the stage that was asked for."""
+    chain = Chain(settings, Foreteller(Store(Path(machine.store))), Path(machine.store))
+    with suppress(Unfinished, Refusal):
+        chain.walk()
+    return chain.outcome
 
 
 def _tell(line: Line, told: set[str], shown: Screen) -> None:

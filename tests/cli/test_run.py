@@ -87,6 +87,14 @@ def test_the_same_command_reuses_everything_and_changes_nothing(finished: Path) 
     assert contents(finished) == before
 
 
+def test_an_earlier_stage_asked_for_again_takes_nothing_away(finished: Path) -> None:
+    before = contents(finished)
+    code, _, errors = medseg(finished, "prepare", *QUICK)
+    assert code == 0, errors
+    assert contents(finished) == before
+    assert len(list((finished / "runs" / "tiny" / "predictions").iterdir())) == 2
+
+
 def test_another_store_gives_the_same_bytes(finished: Path) -> None:
     before = contents(finished)
     code, _, errors = medseg(finished, "run", *QUICK, "machine.store=other_store", "machine.runs=other_runs")
