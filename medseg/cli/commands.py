@@ -98,7 +98,7 @@ def _run_one(settings: ExperimentSettings, machine: Machine, until: str, shown: 
     finally:
         publish(folder, chain.outcome if until == "report" else _known(settings, machine))
         record(folder, runner.lines, chain.outcome, settings, noted)
-    return _finish(chain.outcome, folder, shown)
+    return _finish(chain.outcome, folder, until, shown)
 
 
 def _known(settings: ExperimentSettings, machine: Machine) -> Outcome:
@@ -123,11 +123,11 @@ def _tell(line: Line, told: set[str], shown: Screen) -> None:
         shown.line(f"{line.stage:12} {line.status:8} {'each case' if line.case else detail}")
 
 
-def _finish(outcome: Outcome, folder: Path, shown: Screen) -> int:
+def _finish(outcome: Outcome, folder: Path, until: str, shown: Screen) -> int:
     for case, why in {**outcome.refused, **outcome.failed}.items():
         shown.line(f"error: {case}: {why.removeprefix(f'{case}: ')}")
     report = folder / "report" / "report.html"
-    say(str(report if report.is_file() else folder))
+    say(str(report if until == "report" and report.is_file() else folder))
     return 1 if outcome.refused or outcome.failed else 0
 
 
