@@ -17,13 +17,14 @@ from medseg.experiment.settings import ExperimentSettings, read_settings
 from medseg.pipeline.prune import Entry, entries, remove
 from medseg.pipeline.store import Store
 from medseg.values.error import Refusal, wrong_setting
+from medseg.values.finding import one_line, printable
 from medseg.values.machine import Machine
 
 
 def run(arguments: Arguments) -> int:
     """Do the experiment up to the command's stage; with -m, one after the other for each job of the sweep."""
     jobs = sweep(arguments.words) if arguments.multirun else [list(arguments.words)]
-    settings = [_read(arguments, job, name_of(job, jobs)) for job in jobs]
+    settings = [read_words(arguments, job, name_of(job, jobs)) for job in jobs]
     until = "report" if arguments.command == "run" else arguments.command
     codes = []
     for number, (own, machine) in enumerate(settings, start=1):
@@ -38,9 +39,9 @@ def plan(arguments: Arguments) -> int:
     """Print what a run would do, stage by stage, and what it will need."""
     from medseg.experiment.needs import needs
 
-    settings, machine = _read(arguments, arguments.words, None)
+    settings, machine = read_words(arguments, arguments.words, None)
     foretold = Foreteller(Store(Path(machine.store)))
-    chain = Chain(settings, foretold, Path(machine.store))
+    chain = Chain(settings, foretold, machine)
     stopped = ""
     try:
         chain.walk()
@@ -58,7 +59,7 @@ def clean(arguments: Arguments) -> int:
     choices = [word for word in arguments.words if "=" not in word or word.startswith("older=")]
     words = [word for word in arguments.words if word not in choices]
     wanted = _choice(choices)
-    _, machine = _read(arguments, words, None)
+    _, machine = read_words(arguments, words, None)
     found = entries(Path(machine.store))
     for stage in sorted({entry.stage for entry in found}):
         own = [entry for entry in found if entry.stage == stage]
@@ -80,7 +81,8 @@ def name_of(job: Sequence[str], jobs: Sequence[Sequence[str]]) -> str | None:
     return ",".join(parts)
 
 
-def _read(arguments: Arguments, words: Sequence[str], suffix: str | None) -> tuple[ExperimentSettings, Machine]:
+def read_words(arguments: Arguments, words: Sequence[str], suffix: str | None) -> tuple[ExperimentSettings, Machine]:
+    """Turn words of the command line into the two roots; `suffix` is added to the name of a job of a sweep."""
     tree = compose(words, arguments.config_dir, arguments.config_name)
     if suffix and not any(word.startswith("name=") and "," in word for word in arguments.words):
         tree["name"] = f"{tree.get('name', 'experiment')}-{suffix}"
@@ -91,25 +93,26 @@ def _run_one(settings: ExperimentSettings, machine: Machine, until: str, shown: 
     folder = open_folder(settings, machine)
     told: set[str] = set()
     noted = facts(machine)
-    runner = Runner(Store(Path(machine.store)), machine, noted, lambda line: _tell(line, told, shown))
-    chain = Chain(settings, runner, Path(machine.store))
+    runner = Runner(Store(Path(machine.store)), machine, noted, lambda line: tell_line(line, told, shown))
+    chain = Chain(settings, runner, machine)
     try:
         chain.walk(until)
     finally:
-        publish(folder, chain.outcome if until == "report" else _known(settings, machine))
+        reached = chain.outcome if until == "report" else _known(settings, machine)
+        chain.outcome.failed.update(publish(folder, reached, machine.write))
         record(folder, runner.lines, chain.outcome, settings, noted)
     return _finish(chain.outcome, folder, until, shown)
 
 
 def _known(settings: ExperimentSettings, machine: Machine) -> Outcome:
     """Return all that lies finished in the store for these settings, also beyond the stage that was asked for."""
-    chain = Chain(settings, Foreteller(Store(Path(machine.store))), Path(machine.store))
+    chain = Chain(settings, Foreteller(Store(Path(machine.store))), machine)
     with suppress(Unfinished, Refusal):
         chain.walk()
     return chain.outcome
 
 
-def _tell(line: Line, told: set[str], shown: Screen) -> None:
+def tell_line(line: Line, told: set[str], shown: Screen) -> None:
     """One line per stage or failed case; of the many cases of a stage only the first speaks."""
     if line.status == "failed":
         shown.line(f"{line.stage:12} failed   {line.case}  {line.because}")
@@ -124,8 +127,11 @@ def _tell(line: Line, told: set[str], shown: Screen) -> None:
 
 
 def _finish(outcome: Outcome, folder: Path, until: str, shown: Screen) -> int:
-    for case, why in {**outcome.refused, **outcome.failed}.items():
-        shown.line(f"error: {case}: {why.removeprefix(f'{case}: ')}")
+    for finding in outcome.noticed:
+        if finding.severity == "warn":
+            shown.line(f"warning: {one_line(finding)}")
+    for case, why in {**outcome.told, **outcome.failed}.items():
+        shown.line(printable(f"error: {case}: {why.removeprefix(f'{case}: ')}"))
     report = folder / "report" / "report.html"
     say(str(report if until == "report" and report.is_file() else folder))
     return 1 if outcome.refused or outcome.failed else 0

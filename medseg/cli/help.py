@@ -5,6 +5,7 @@ from __future__ import annotations
 COMMANDS = {
     "run": "the whole experiment, from the index of the scans to the report",
     "plan": "say what would run, what would be reused and why; run nothing",
+    "check": "the data doctor: look at every scan, say what is wrong and how to mend it",
     "prepare": "the experiment up to the prepared arrays",
     "train": "the experiment up to the trained model",
     "predict": "the experiment up to the predicted masks of the held-out scans",
@@ -23,6 +24,7 @@ commands
 examples
   medseg run                                        head phantoms that medseg makes itself; no download
   medseg run data.root=DIR name=mine                your own scans (layouts: msd, brats, pairs)
+  medseg check data.root=DIR                        are the scans sound? check.html says, with pictures
   medseg run experiment=hippocampus data.root=DIR training.minutes=20
   medseg run -m seed=1,2,3 network=unet2d,unet3d    a sweep: six runs, finished stages shared
   medseg COMMAND --help                             more about one command
@@ -49,6 +51,19 @@ then the memory a training step needs, the disk the prepared scans take and the 
 examples
   medseg plan
   medseg plan experiment=hippocampus data.root=DIR training.minutes=5
+""",
+    "check": """Reads every scan to its last voxel and writes check.html (one file, opens offline) and check.json to
+runs/NAME, or to DIR with out=DIR: what is wrong with each scan, how to mend it, what is odd about the set,
+and a picture of every scan. Files are never written to; a repair changes only what is read from them.
+Ends with 1 if a scan is refused.
+
+examples
+  medseg check data.root=DIR
+  medseg check data.root=DIR out=DIR
+  medseg check data.root=DIR data.channels='{PET: PET_image}' data.mask=PET_mask
+  medseg check data.root=DIR data.repair=[round_mask,use_sform]    read so; the same setting serves medseg run
+  medseg check data.root=DIR data.assume_orientation=RAS           files whose header names no directions
+repairs    use_sform use_qform lengths_are_mm fill_nonfinite first_volume round_mask drop_unknown_labels resample_mask
 """,
     "clean": """Without a choice it only lists. Runs keep their own links to results, so a run's folder stays whole.
 

@@ -54,6 +54,10 @@ def _help(arguments: Arguments) -> str:
 
 
 def _command(arguments: Arguments) -> Callable[[Arguments], int]:
+    if arguments.command == "check":
+        from medseg.cli.check import check
+
+        return check
     from medseg.cli import commands
 
     return {"plan": commands.plan, "clean": commands.clean}.get(arguments.command, commands.run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +11,16 @@ from pathlib import Path
 from medseg.experiment.runner import Do, Runner, Unfinished, reason
 from medseg.experiment.settings import ExperimentSettings
 from medseg.experiment.sources import data_source
-from medseg.files.layouts import DataSettings
+from medseg.files.layouts.find import DataSettings
+from medseg.files.listing import folder_of
+from medseg.files.records import Reason, read_cases
 from medseg.ops.phantom_settings import PhantomSettings
 from medseg.pipeline.store import Finished, Source
 from medseg.stages.score import ScoreStage
 from medseg.stages.split import SplitStage
 from medseg.values.error import Refusal
+from medseg.values.finding import Finding
+from medseg.values.machine import Machine
 from medseg.values.progress import tell
 from medseg.values.settings import Settings
 
@@ -38,8 +43,15 @@ class Outcome:
     predictions: dict[str, Finished] = field(default_factory=dict)
     scores: dict[str, Finished] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, Reason] = field(default_factory=dict)
+    noticed: tuple[Finding, ...] = ()
+    cases: int = 0
     data: Source | None = None
+
+    @property
+    def told(self) -> dict[str, str]:
+        """Why each refused case was refused, in one line."""
+        return {case: f"{one.subject}: {one.rule}, got {one.value}; {one.remedy}" for case, one in self.refused.items()}
 
 
 class Chain:
@@ -48,8 +60,9 @@ class Chain:
     `unknown` names a stage that a plan found undone for some case.
     """
 
-    def __init__(self, settings: ExperimentSettings, do: Do, store: Path) -> None:
-        self.settings, self.do, self.store = settings, do, store
+    def __init__(self, settings: ExperimentSettings, do: Do, machine: Machine) -> None:
+        self.settings, self.do, self.machine = settings, do, machine
+        self.store = Path(machine.store)
         self.outcome = Outcome()
         self.unknown = ""
 
@@ -77,26 +90,37 @@ class Chain:
         data = self.settings.data
         if isinstance(data, PhantomSettings):
             made = self._once("phantom", data, {})
-            source = made.source("data")
-            reading = PHANTOM_DATA
-        else:
-            source = data_source(data, self.store)
-            reading = data
-        self.outcome.data = source
+            data = PHANTOM_DATA.model_copy(update={"root": str(made.folder / "data")})
+        source = data_source(data, self.store, self.machine)
+        self.outcome.data = source.folder
         from medseg.stages.index import IndexSettings
 
-        rootless = reading.model_copy(update={"root": None})
-        index = self._once("index", IndexSettings(data=rootless), {"data": source})
-        records = json.loads((index.folder / "cases.json").read_text(encoding="utf-8"))["cases"]
-        self.outcome.refused = {one["case"]: _told(one["refused"]) for one in records if one["refused"]}
+        rootless = data.model_copy(update={"root": None})
+        index = self._once("index", IndexSettings(data=rootless), source.inputs)
+        for one in read_cases(index.folder / "cases.json"):
+            self.outcome.cases += 1
+            if one.refused is not None:
+                self.outcome.refused[one.case] = one.refused
+        noticed = json.loads((index.folder / "dataset.json").read_text(encoding="utf-8"))
+        self.outcome.noticed = tuple(Finding.model_validate_json(json.dumps(one)) for one in noticed)
 
     def _split(self) -> None:
+        self._refuse_if_nothing_is_left()
         settings = self.settings.split
         inputs = {"index": self._of("index")}
         if isinstance(settings.held_out, str):
             inputs["held_out"] = named_file(Path(settings.held_out))
             settings = settings.model_copy(update={"held_out": "file"})
         self._once("split", SplitStage(seed=self.settings.seed, split=settings), inputs)
+
+    def _refuse_if_nothing_is_left(self) -> None:
+        reasons = list(self.outcome.refused.values())
+        if len(reasons) < self.outcome.cases:
+            return
+        rule, count = Counter(reason.rule for reason in reasons).most_common(1)[0]
+        first = next(reason for reason in reasons if reason.rule == rule)
+        value = f"none of {len(reasons)}; {count} of them: {first.subject}: {rule}, got {first.value}"
+        raise Refusal("data.root", "at least one case can be used", value, first.remedy)
 
     def _fingerprint(self) -> None:
         from medseg.stages.fingerprint import FingerprintStage
@@ -119,12 +143,13 @@ class Chain:
         from medseg.stages.train import TrainStageSettings
 
         own = self.settings
+        zeros = getattr(own.data, "missing_channel", "refuse") == "zeros"
         settings = TrainStageSettings(
             seed=own.seed,
             network=own.network,
             loss=own.loss,
             patches=own.patches,
-            augment=own.augment,
+            augment=own.augment.for_missing_channels() if zeros else own.augment,
             training=own.training,
             inference=own.inference,
         )
@@ -206,7 +231,8 @@ class Chain:
     def _base(self) -> dict[str, Source]:
         if self.outcome.data is None:
             raise RuntimeError("the index comes first")
-        named_by_records = Source(self.outcome.data.path, "named by the digests in the case record")
+        folder = folder_of(self.outcome.data.path)
+        named_by_records = Source(folder, "named by the digests in the case record")
         return {"data": named_by_records, "scheme": self._of("index", "scheme.json")}
 
     def _of(self, stage: str, name: str = "") -> Source:
@@ -233,7 +259,3 @@ def named_file(path: Path) -> Source:
     if not path.is_file():
         raise wrong_setting("split.held_out", "a share or a file that exists is needed", path, "check the path")
     return Source(path, digest_of_file(path))
-
-
-def _told(refused: Mapping[str, str]) -> str:
-    return f"{refused['subject']}: {refused['rule']}, got {refused['value']}; {refused['remedy']}"

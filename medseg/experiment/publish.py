@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 import medseg
+from medseg.experiment.formats import Format, write_predictions
 from medseg.experiment.order import Outcome
 from medseg.experiment.runner import Line
 from medseg.experiment.settings import ExperimentSettings
@@ -62,8 +63,11 @@ def settings_text(settings: ExperimentSettings, machine: Machine) -> str:
     return yaml.safe_dump({**tree, "machine": machine.model_dump(mode="json")}, sort_keys=False, allow_unicode=True)
 
 
-def publish(folder: Path, outcome: Outcome) -> None:
-    """Link what the stages made into the run's folder, replacing what an earlier run left there."""
+def publish(folder: Path, outcome: Outcome, write: Format = "nifti") -> dict[str, str]:
+    """Link what the stages made into the run's folder, replacing what an earlier run left there.
+
+    Returns why a label map could not be written in the format that was asked for, by case.
+    """
     for name in MADE:
         _remove(folder / name)
     train = outcome.stages.get("train")
@@ -80,6 +84,7 @@ def publish(folder: Path, outcome: Outcome) -> None:
             path for path in report.folder.rglob("*") if path.is_file() and path.name != "manifest.json"
         ):
             link(path, folder / "report" / path.relative_to(report.folder))
+    return write_predictions(folder / "predictions", outcome, write)
 
 
 def record(
@@ -113,7 +118,7 @@ def record(
         "device": _device(),
         "seed": settings.seed,
         "data": digests,
-        "refused": outcome.refused,
+        "refused": outcome.told,
         "failed": outcome.failed,
     }
     write_whole(folder / "provenance.json", json.dumps(provenance, indent=1) + "\n")

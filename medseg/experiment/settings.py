@@ -11,13 +11,13 @@ from medseg.engines.inference.settings import InferenceSettings
 from medseg.engines.sampling.settings import AugmentSettings, PatchSettings
 from medseg.engines.training.settings import TrainingSettings
 from medseg.experiment.reading import build
-from medseg.files.layouts import DataSettings
+from medseg.files.layouts.find import DataSettings
 from medseg.networks.settings import NetworkSettings, UNet3D
 from medseg.ops.loss_settings import LossSettings
 from medseg.ops.phantom_settings import PhantomSettings
 from medseg.stages.prepare import PrepareSettings
 from medseg.stages.report import ReportSettings
-from medseg.stages.score import ScoreSettings
+from medseg.stages.scoring import ScoreSettings
 from medseg.stages.split import SplitSettings
 from medseg.values.machine import Machine
 from medseg.values.settings import Settings

@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
-from medseg.files.layouts import DataSettings, find_cases
+from medseg.files.layouts.find import DataSettings, find_cases
+from medseg.files.listing import digest_or_reason, folder_of, listing_of, scan_paths
+from medseg.files.scans import parts_of
 from medseg.pipeline.store import Source, unwritable, write_whole
-from medseg.values.digests import digest_of, digest_of_file
+from medseg.values.digests import digest_of
 from medseg.values.error import wrong_setting
+from medseg.values.machine import Machine
+from medseg.values.progress import tell
+
+_MOST_AT_ONCE = 8
 
 
-def data_source(settings: DataSettings, store: Path) -> Source:
-    """Return the data folder as an input: its digest covers the content of every file that belongs to a case.
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """The data folder, and the list of what was found in it: both carry the digest of all of its scans."""
+
+    folder: Source
+    listing: Source
+
+    @property
+    def inputs(self) -> dict[str, Source]:
+        """What the index stage reads."""
+        return {"data": self.folder, "listing": self.listing}
+
+
+def data_source(settings: DataSettings, store: Path, machine: Machine) -> DataSource:
+    """Find the scans of a data set; the digest covers the content of every file that belongs to a case.
 
     A file whose size, time of change and inode are as before is not read again.
     """
@@ -25,51 +48,65 @@ def data_source(settings: DataSettings, store: Path) -> Source:
         )
     root = Path(settings.root)
     found = find_cases(root, settings)
+    paths = scan_paths(found)
     remembered = FileDigests(store / "files.json")
-    listing = {}
-    for case in found.cases:
-        channels = {name: [str(one.path), one.component, one.volumes] for name, one in sorted(case.channels.items())}
-        named = [one.path for one in case.channels.values()] + ([case.mask] if case.mask else [])
-        paths = sorted({partner for path in named for partner in partners(path)})
-        digests = {str(path): remembered.digest(root / path) for path in paths}
-        listing[case.case] = {"subject": case.subject, "channels": channels, "mask": str(case.mask), "files": digests}
+    digests = remembered.digests([folder_of(root) / path for path in paths], machine.threads)
     remembered.save()
-    shape = {"layout": found.layout, "channels": list(found.channels), "labels": dict(found.labels or {})}
-    return Source(root, digest_of({**shape, "cases": listing}))
-
-
-def partners(path: Path) -> tuple[Path, ...]:
-    """Return the file and, of a header/image pair, the other half."""
-    if path.suffix in {".hdr", ".img"}:
-        return path.with_suffix(".hdr"), path.with_suffix(".img")
-    return (path,)
+    text = listing_of(found, dict(zip(paths, digests, strict=True))).model_dump_json()
+    digest = digest_of(text)
+    place = store / "looks" / "listings" / f"{digest[:32]}.json"
+    if not place.is_file():
+        _write(place, text)
+    return DataSource(Source(root, digest), Source(place, digest))
 
 
 class FileDigests:
-    """Digests of files, remembered by path, size, time of change and inode."""
+    """Digests of scans, remembered by the path, size, time of change and inode of each file they are made of."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.known: dict[str, list[object]] = {}
         if path.is_file():
             self.known = json.loads(path.read_text(encoding="utf-8"))
+        self.changed = False
 
-    def digest(self, file: Path) -> str:
-        """Return the SHA-256 of a file, "missing" where there is none."""
-        if not file.is_file():
-            return "missing"
-        state = file.stat()
-        stamp = [state.st_size, state.st_mtime_ns, state.st_ino]
-        known = self.known.get(str(file.resolve()))
-        if known is None or known[:3] != stamp:
-            known = [*stamp, digest_of_file(file)]
-            self.known[str(file.resolve())] = known
-        return str(known[3])
+    def digests(self, scans: Sequence[Path], threads: int) -> list[str]:
+        """Return the SHA-256 of each scan, in their order; files that have changed are read, several at once."""
+        workers = max(1, min(_MOST_AT_ONCE, threads or os.cpu_count() or 1))
+        found = []
+        with ThreadPoolExecutor(workers, thread_name_prefix="digests") as pool:
+            for done, digest in enumerate(pool.map(self._digest, scans), start=1):
+                found.append(digest)
+                tell("files", done, len(scans), "scans")
+        return found
 
     def save(self) -> None:
         """Write what is known for the next time."""
+        if self.changed:
+            _write(self.path, json.dumps(self.known))
+
+    def _digest(self, scan: Path) -> str:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path, json.dumps(self.known))
-        except OSError as error:
-            raise unwritable(self.path.parent, error) from error
+            stamp = [list(_stamp(part)) for part in parts_of(scan)]
+        except OSError:
+            return digest_or_reason(scan)
+        name = os.path.abspath(scan)
+        known = self.known.get(name)
+        if known is None or known[0] != stamp:
+            known = [stamp, digest_or_reason(scan)]
+            self.known[name] = known
+            self.changed = True
+        return str(known[1])
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns, state.st_ino
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+    except OSError as error:
+        raise unwritable(path.parent, error) from error

@@ -23,9 +23,11 @@ _IMAGE, _CLASSES, _SEEDS, _RECORD = "image.npy", "classes.npy", "seeds.npy", "pr
 class PreparedCase:
     """A case as training and prediction read it.
 
-    image: float32 (C, X, Y, Z).  classes: uint8 (X, Y, Z), class indices 0..K-1 in the order of `LabelScheme.values`.
-    seeds: class index -> voxel coordinates int32 (N, 3) of that foreground class; a class absent from the case is
-    absent.  placement: the JSON of `medseg.ops.placement.Placement`.
+    image: float32 (C, X, Y, Z).  classes: uint8 (X, Y, Z), class indices 0..K-1 in the order of `LabelScheme.values`,
+    and `IGNORED` where nobody annotated.  seeds: class index -> voxel coordinates int32 (N, 3) of that foreground
+    class; a class absent from the case is absent.  placement: the JSON of `medseg.ops.placement.Placement`.
+    annotated: the foreground classes that were looked for in this case, None for all.  missing: indices of the
+    channels that it lacks, which are 0 everywhere.
     """
 
     case: str
@@ -34,6 +36,8 @@ class PreparedCase:
     seeds: Mapping[int, NDArray[np.int32]]
     spacing_mm: tuple[float, float, float]
     placement: Mapping[str, Any]
+    annotated: tuple[int, ...] | None = None
+    missing: tuple[int, ...] = ()
 
 
 class PreparedRecord(Settings):
@@ -44,6 +48,8 @@ class PreparedRecord(Settings):
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
     placement: dict[str, Any]
+    annotated: tuple[int, ...] | None = None
+    missing: tuple[int, ...] = ()
 
 
 def write_prepared(folder: Path, prepared: PreparedCase) -> None:
@@ -63,6 +69,8 @@ def write_prepared(folder: Path, prepared: PreparedCase) -> None:
         shape=(x, y, z),
         spacing_mm=prepared.spacing_mm,
         placement=dict(prepared.placement),
+        annotated=prepared.annotated,
+        missing=prepared.missing,
     )
     write_record(folder / _RECORD, record)
 
@@ -82,7 +90,16 @@ def read_prepared(folder: Path) -> PreparedCase:
     _check(folder, image, classes)
     if image.shape != (record.channels, *record.shape) or seeds.dtype != np.int32 or seeds.ndim != 2:
         raise Refusal(str(folder), f"arrays fit {_RECORD} {record.shape}", image.shape, "run prepare again")
-    return PreparedCase(record.case, image, classes, _seeds(seeds), record.spacing_mm, record.placement)
+    return PreparedCase(
+        record.case,
+        image,
+        classes,
+        _seeds(seeds),
+        record.spacing_mm,
+        record.placement,
+        record.annotated,
+        record.missing,
+    )
 
 
 def _check(folder: Path, image: Array, classes: Array) -> None:

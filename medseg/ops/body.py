@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -27,12 +28,16 @@ class BodySettings(Settings):
     above: float = Field(default=0.0, description="threshold: the body is brighter than this")
 
 
-def body_mask(image: FloatArray, settings: BodySettings) -> BoolArray:
+def body_mask(image: FloatArray, settings: BodySettings, missing: Sequence[int] = ()) -> BoolArray:
     """Find the body in `image` (C, X, Y, Z) and return it as (X, Y, Z).
 
     `nonzero` takes a voxel where any channel is not 0; `otsu` the largest bright object, `threshold` everything
     brighter than `above`, both with their holes filled. An empty body is refused.
+    Channels in `missing` are not looked at: `otsu` takes the first of the others, `threshold` is refused where the
+    first channel is among them, for its number means nothing in another one.
     """
+    if missing:
+        image = _present(image, settings, missing)
     body = _found(image, settings)
     if not body.any():
         value = f"{settings.kind} with first channel in {image[0].min():g}..{image[0].max():g}"
@@ -81,6 +86,14 @@ def body_box(body: BoolArray, margin: int = 1) -> tuple[tuple[int, int, int], tu
         starts.append(max(int(taken[0]) - margin, 0))
         stops.append(min(int(taken[-1]) + 1 + margin, size))
     return (starts[0], starts[1], starts[2]), (stops[0], stops[1], stops[2])
+
+
+def _present(image: FloatArray, settings: BodySettings, missing: Sequence[int]) -> FloatArray:
+    """Return the channels that the case has, as a copy."""
+    if settings.kind == "threshold" and 0 in missing:
+        remedy = "leave the case out, or choose another prepare.body.kind"
+        raise Refusal("body", "a threshold needs the first channel", "it is missing", remedy)
+    return image[[index for index in range(image.shape[0]) if index not in missing]]
 
 
 def _found(image: FloatArray, settings: BodySettings) -> BoolArray:

@@ -14,6 +14,8 @@ Row = Mapping[str, object]
 # Rows that every case has beside those of its regions, so no region may have these names.
 HEALTHY = "healthy"
 ALL = "all"
+# The cohort of a scan in which nobody looked for tumour: neither a tumour scan nor a healthy one.
+UNKNOWN = "unknown"
 
 _OVERLAP = ("dice", "iou", "sensitivity", "precision", "specificity")
 _SURFACES = ("hd95_mm", "assd_mm", "nsd")
@@ -43,6 +45,11 @@ def measures_of(region: str) -> tuple[str, ...]:
     return (*_OVERLAP, *_SURFACES, *_VOLUMES) + (() if region == HEALTHY else _LESIONS)
 
 
+def looked_for(row: Row) -> bool:
+    """Tell whether the row's region was annotated in its scan; where it was not, every measure is undefined."""
+    return any(row.get(measure) is not None for measure in measures_of(str(row["region"])))
+
+
 def summarise(
     rows: Sequence[Row],
     *,
@@ -57,7 +64,8 @@ def summarise(
 
     rows: `columns` of every held-out case and region.  headline: the regions whose mean Dice per case is `mean_dice`.
     failed: `case` and `reason`.  lesions: `ml` and `found` of every lesion of the tumour region.
-    Rows of failed cases take part with their worst values. Undefined cells are counted, never guessed.
+    Rows of failed cases take part with their worst values. Undefined cells are counted, never guessed. Scans of unknown
+    cohort belong to neither of the two; they are counted.
     """
     ordered = sorted(rows, key=lambda row: (str(row["subject"]), str(row["case"])))
     names = list(dict.fromkeys(str(row["region"]) for row in rows))
@@ -67,6 +75,7 @@ def summarise(
         "cohorts": {
             "tumour": _tumour_cohort(ordered, tumour, lesions, seed),
             "healthy": _healthy_cohort(ordered, tumour, seed),
+            "unknown": {"n": sum(row["cohort"] == UNKNOWN for row in _of(ordered, tumour))},
         },
         "held_out": sorted(held_out),
         "failed": sorted((dict(entry) for entry in failed), key=lambda entry: entry["case"]),
@@ -121,10 +130,13 @@ def _healthy_cohort(rows: Sequence[Row], tumour: str, seed: int) -> dict[str, ob
 
 
 def _detection(rows: Sequence[Row]) -> dict[str, object]:
-    """Judge subjects: one with tumour is found by any true overlap, a healthy one is clean without any false voxel."""
+    """Judge subjects: one with tumour is found by any true overlap, a healthy one is clean without any false voxel.
+
+    A subject with a scan in which nobody looked for tumour, and with none that has tumour, is not judged.
+    """
     ill = {str(row["subject"]) for row in rows if row["cohort"] == "tumour"}
     found = _subjects(rows, lambda row: row["cohort"] == "tumour" and _positive(row["dice"]))
-    well = {str(row["subject"]) for row in rows} - ill
+    well = {str(row["subject"]) for row in rows} - ill - _subjects(rows, lambda row: row["cohort"] == UNKNOWN)
     alarmed = _subjects(rows, lambda row: row["volume_predicted_ml"] != 0)
     clean = len(well - alarmed)
     return {

@@ -61,11 +61,14 @@ def sample_intensities(image: FloatArray, region: BoolArray, generator: np.rando
     return drawn
 
 
-def normalise(image: FloatArray, body: BoolArray, normalisations: Sequence[ChannelNormalisation]) -> FloatArray:
+def normalise(
+    image: FloatArray, body: BoolArray, normalisations: Sequence[ChannelNormalisation], missing: Sequence[int] = ()
+) -> FloatArray:
     """Normalise `image` (C, X, Y, Z), channel by channel, to a new float32 array.
 
     What a kind learns from the scan it learns inside `body` (X, Y, Z); voxels outside are changed the same way. A
-    channel that is constant in the body is refused, for every kind that learns from it.
+    channel that is constant in the body is refused, for every kind that learns from it. Channels in `missing` become
+    exactly 0, whatever their kind.
     """
     if len(normalisations) != image.shape[0]:
         raise Refusal(
@@ -73,7 +76,7 @@ def normalise(image: FloatArray, body: BoolArray, normalisations: Sequence[Chann
         )
     result = np.empty(image.shape, np.float32)
     for index, (channel, normalisation) in enumerate(zip(image, normalisations, strict=True)):
-        result[index] = _normalised(channel, body, normalisation, f"channel {index}")
+        result[index] = 0 if index in missing else _normalised(channel, body, normalisation, f"channel {index}")
     return result
 
 

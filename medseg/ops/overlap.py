@@ -49,16 +49,20 @@ def union_box(first: BoolArray, second: BoolArray) -> Box | None:
     return tuple(box)
 
 
-def count(truth: BoolArray, predicted: BoolArray) -> Counts:
-    """Count the voxels of two masks of one shape; refuses masks of different shapes."""
+def count(truth: BoolArray, predicted: BoolArray, ignored: int = 0) -> Counts:
+    """Count the voxels of two masks of one shape; refuses masks of different shapes.
+
+    `ignored` voxels, which both masks leave out, are no true negatives.
+    """
     box = union_box(truth, predicted)
+    total = truth.size - ignored
     if box is None:
-        return Counts(0, 0, 0, truth.size)
+        return Counts(0, 0, 0, total)
     inside, guess = truth[box], predicted[box]
     both = int(np.count_nonzero(inside & guess))
     missed = int(np.count_nonzero(inside)) - both
     invented = int(np.count_nonzero(guess)) - both
-    return Counts(both, invented, missed, truth.size - both - missed - invented)
+    return Counts(both, invented, missed, total - both - missed - invented)
 
 
 def dice(counts: Counts, empty: EmptyRule) -> float | None:

@@ -96,6 +96,21 @@ def resample_to_grid(volume: Volume, shape: Shape, affine: FloatArray, order: Or
     return Volume(voxels, affine)
 
 
+def resample_labels_to_grid(labels: Array, affine: FloatArray, shape: Shape, target: FloatArray) -> Array:
+    """Bring label numbers (X, Y, Z) from the grid of `affine` to the grid (`shape`, `target`).
+
+    Every voxel takes the number of the nearest one; beyond the outermost stands 0. A grid wholly outside is refused.
+    """
+    matrix = np.linalg.inv(affine) @ target
+    x, y, z = labels.shape
+    if not _inside(matrix, shape, (x, y, z)).any():
+        raise Refusal("mask", "a mask overlaps the grid of its image", "no common voxel", "check the affines")
+    moved: Array = ndimage.affine_transform(
+        labels, matrix[:3, :3], matrix[:3, 3], shape, order=0, mode="grid-constant", cval=0
+    )
+    return moved
+
+
 def _resample(channel: Array, shape: Shape, orders: Sequence[Order]) -> FloatArray:
     """Apply one operator per axis, shrinking axes first; axes of equal length are left alone."""
     sizes = channel.shape

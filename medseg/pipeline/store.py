@@ -63,9 +63,10 @@ class Finished:
     def source(self, name: str = "") -> Source:
         """Return one file or sub-folder of the result (all of it by default) as an input for a later task."""
         files: Mapping[str, str] = self.manifest["files"]
-        below = {
-            path: digest for path, digest in files.items() if not name or path == name or path.startswith(f"{name}/")
-        }
+        if name in files:
+            below = {name: files[name]}
+        else:
+            below = {path: digest for path, digest in files.items() if not name or path.startswith(f"{name}/")}
         return Source(self.folder / name if name else self.folder, digest_of(below))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from medseg.ops.cohorts import HEALTHY
+from medseg.ops.cohorts import HEALTHY, UNKNOWN
 from medseg.report.wording import Cells, Row, number, piece, region_title
 
 CASE_COLUMNS = (
@@ -28,7 +28,7 @@ def cases_table(rows: Sequence[Row], order: Sequence[str], region: str) -> Cells
     names = [name for name in (*order, HEALTHY) if any(name in own for own in cases.values())]
     heads = [_head("scan"), _head("cohort"), *(_head(f"Dice {region_title(name, region)}", True) for name in names)]
     heads += [_head(name.replace("lesion", piece(region)), True) for _, name, _ in CASE_COLUMNS]
-    remarks = any(row.get("reason") for row in rows)
+    remarks = any(_remark(own[region], region) for own in cases.values())
     return {
         "heads": heads + ([_head("remark")] if remarks else []),
         "rows": [_case_line(own, names, region, remarks) for own in cases.values()],
@@ -40,7 +40,14 @@ def _case_line(own: Mapping[str, Row], names: Sequence[str], region: str, remark
     cells = [_text(main["case"]), _text(region if main["cohort"] == "tumour" else main["cohort"])]
     cells += [_figure(own.get(name, {}).get("dice"), "share") for name in names]
     cells += [_figure(main.get(column), unit) for column, _, unit in CASE_COLUMNS]
-    return cells + ([_text("failed" if main.get("reason") else "")] if remarks else [])
+    return cells + ([_text(_remark(main, region))] if remarks else [])
+
+
+def _remark(main: Row, region: str) -> str:
+    """Say what a reader must know of a scan, from its row of the region."""
+    failed = "failed" if main.get("reason") else ""
+    unknown = f"{region} not annotated" if main["cohort"] == UNKNOWN else ""
+    return ", ".join(filter(None, (failed, unknown)))
 
 
 def _head(name: str, is_number: bool = False) -> Cells:

@@ -20,12 +20,13 @@ def choose(rows: Sequence[Row], region: str, drawable: Sequence[str], amount: in
     """Choose the worst, median and best `amount` cases by the region's Dice, and the largest false alarms.
 
     rows: scores of all cases and regions; `drawable` are the cases that have a prediction. No case comes twice;
-    with few cases the groups shrink. Healthy scans without a false voxel are not shown.
+    with few cases the groups shrink. Healthy scans without a false voxel are not shown, nor are scans in which nobody
+    looked for the region.
     """
     own = [row for row in rows if row["region"] == region and row["case"] in set(drawable)]
     ranked = sorted((_number(row, "dice"), str(row["case"])) for row in own if row["cohort"] == "tumour")
     alarms = sorted(
-        (-_number(row, "volume_predicted_ml"), str(row["case"])) for row in own if row["cohort"] != "tumour"
+        (-_number(row, "volume_predicted_ml"), str(row["case"])) for row in own if row["cohort"] == "healthy"
     )
     worst, median, best = thirds([case for _, case in ranked], amount)
     groups = [

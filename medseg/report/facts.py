@@ -22,6 +22,8 @@ def gather_facts(split: Mapping[str, Any], scheme: LabelScheme, plan: Mapping[st
         ("Labels", ", ".join(f"{name} = {value}" for name, value in scheme.labels.items())),
         ("Regions", "; ".join(_region(name, members, scheme) for name, members in scheme.regions.items())),
     ]
+    if scheme.ignore is not None:
+        facts.append(("Left out", f"voxels with the number {scheme.ignore}, which nobody annotated"))
     return facts + (_planned(plan) if plan else [])
 
 
@@ -34,7 +36,9 @@ def _planned(plan: Mapping[str, Any]) -> Facts:
     shape = plan["architecture"]
     grid = "isotropic" if len(set(plan["spacing_mm"])) == 1 else "anisotropic"
     plane = "" if plan["plane"] is None else f", {PLANES[plan['plane']]} slices"
+    names = [("Channels", ", ".join(plan["channels"]))] if plan.get("channels") else []
     return [
+        *names,
         ("Voxels inside the network", f"{_times(f'{mm:.3g}' for mm in plan['spacing_mm'])} mm ({grid})"),
         ("Patch", f"{_times(plan['patch'])} voxels, {plan['batch']} in a batch"),
         ("Network", f"{shape['dimensions']}D{plane}; {count(shape['channels'], 'channel')} in, {shape['outputs']} out"),

@@ -73,10 +73,10 @@ def draw_case(
     return panels
 
 
-def window(image: Array) -> Array:
-    """Map intensities to uint8 grey: the 1st percentile is black, the 99.5th white; a flat image is black."""
+def window(image: Array, white: float = 99.5) -> Array:
+    """Map intensities to uint8 grey: the 1st percentile is black, `white` is white; a flat image is black."""
     values = np.nan_to_num(np.asarray(image, np.float32), posinf=0.0, neginf=0.0)
-    low, high = np.percentile(values, (1.0, 99.5))
+    low, high = np.percentile(values, (1.0, white))
     if high <= low:
         low, high = float(values.min()), float(values.max())
     if high <= low:
@@ -121,11 +121,11 @@ def paint(
     there, marked = _enlarge(truth, size), _enlarge(prediction, size)
     if kind == "agreement":
         colour[there & marked], colour[there & ~marked], colour[marked & ~there] = 1, 2, 3
-        edge = _edge(there)
+        edge = outline(there)
     else:
         mask = there if kind == "truth" else marked
-        edge = _edge(mask, 2)
-        bright[_edge(~mask)] = 0
+        edge = outline(mask, 2)
+        bright[outline(~mask)] = 0
     bright[edge], colour[edge] = 255, 0
     return bright, colour
 
@@ -181,7 +181,7 @@ def _enlarge(mask: BoolArray, size: tuple[int, int]) -> BoolArray:
     return np.asarray(enlarged, np.bool_)
 
 
-def _edge(mask: BoolArray, width: int = 1) -> BoolArray:
+def outline(mask: BoolArray, width: int = 1) -> BoolArray:
     """Return the innermost pixel lines of a mask, so that an outline never hides a neighbour; the border is no edge."""
     inside = mask
     for _ in range(width):

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from medseg.ops.cohorts import looked_for
 from medseg.report.case_table import cases_table
 from medseg.report.charts import curve_chart, dice_chart
 from medseg.report.overlays import Panel
@@ -87,9 +88,18 @@ def draw_dice(rows: Sequence[Row], regions: Sequence[str]) -> dict[str, Any]:
     own = {name: [row for row in rows if row["region"] == name] for name in regions}
     pairs = {n: [(str(r["case"]), float(r["dice"])) for r in rs if r["dice"] is not None] for n, rs in own.items()}
     missing = {name: len(own[name]) - len(pairs[name]) for name in regions}
-    listed = ", ".join(f"{n} for {name}" for name, n in missing.items() if n)
-    words = f"Undefined, because both truth and prediction are empty: {listed}." if listed else ""
-    return {"chart": dice_chart(pairs), "undefined": words}
+    unknown = {name: sum(not looked_for(row) for row in own[name]) for name in regions}
+    empty = {name: missing[name] - unknown[name] for name in regions}
+    words = [
+        _listed("Undefined, because both truth and prediction are empty", empty),
+        _listed("Undefined, because nobody annotated it in that scan", unknown),
+    ]
+    return {"chart": dice_chart(pairs), "undefined": " ".join(filter(None, words))}
+
+
+def _listed(reason: str, counts: Mapping[str, int]) -> str:
+    listed = ", ".join(f"{n} for {name}" for name, n in counts.items() if n)
+    return f"{reason}: {listed}." if listed else ""
 
 
 def draw_curves(curve: Sequence[Mapping[str, float | None]]) -> tuple[list[Markup], str]:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medseg.ops.cohorts import ALL, HEALTHY
-from medseg.report.wording import UNDEFINED, Cells, Json, count, interval, number, part, piece, region_title, tissue
+from medseg.report.wording import (
+    UNDEFINED,
+    Cells,
+    Json,
+    count,
+    interval,
+    number,
+    part,
+    piece,
+    region_title,
+    tissue,
+    unknown_scans,
+)
 
 GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "Overlap": {
@@ -45,6 +57,8 @@ def comparison_table(summary: Json, region: str) -> Cells:
     note = f"A scan in which {region} was not found counts as Dice 0."
     if not healthy["n"]:
         note += " There are no healthy scans in the held-out set, so false alarms on them cannot be told."
+    if unknown := unknown_scans(summary):
+        note += f" In {count(unknown, 'scan')} {region} was not annotated: they are in neither cohort."
     title = f"{region[:1].upper()}{region[1:]} against {tissue(region)}"
     return {"heading": title, "note": note, "rows": rows}
 

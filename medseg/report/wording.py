@@ -63,14 +63,14 @@ def region_title(name: str, region: str) -> str:
 
 
 def answer(summary: Json, region: str) -> str:
-    """Say the result of a summary in one or two plain sentences; `region` is the tumour region's name."""
+    """Say the result of a summary in a few plain sentences; `region` is the tumour region's name."""
     if not summary["held_out"]:
         return "No scan was held out, so nothing can be said about new patients."
     tumour, healthy = summary["cohorts"]["tumour"], summary["cohorts"]["healthy"]
     first = _found(tumour, region) if tumour["n"] else f"The held-out set has no scan with {region}"
     if not healthy["n"]:
-        return f"{first}. There are no healthy scans in the held-out set."
-    return f"{first}; on {_clean(healthy)}."
+        return f"{first}. There are no healthy scans in the held-out set.{_unknown(summary, region)}"
+    return f"{first}; on {_clean(healthy)}.{_unknown(summary, region)}"
 
 
 def _ill(region: str) -> bool:
@@ -98,6 +98,17 @@ def _clean(healthy: Json) -> str:
         return f"{scans} it marked something in every one, {number(most, 'ml')} ml at most"
     worst = f", and at most {number(most, 'ml')} ml in the others" if most else ""
     return f"{scans} it marked nothing in {clean or 'none'}{worst}"
+
+
+def _unknown(summary: Json, region: str) -> str:
+    unknown = unknown_scans(summary)
+    return f" In {count(unknown, 'further scan')} nobody annotated {region}." if unknown else ""
+
+
+def unknown_scans(summary: Json) -> int:
+    """Return in how many scans nobody looked for the tumour region, so that they are neither ill nor healthy."""
+    found: int = summary["cohorts"].get("unknown", {"n": 0})["n"]
+    return found
 
 
 def remarks(summary: Json) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,27 +11,17 @@ import numpy as np
 from medseg.engines.sampling.settings import PatchSettings
 from medseg.files.records import CaseRecord, SchemeRecord, read_case, read_scheme, write_record
 from medseg.networks.settings import NetworkSettings
-from medseg.ops.intensity import fit_normalisation, sample_intensities
+from medseg.ops.intensity import fit_normalisation
 from medseg.ops.loss_settings import LossSettings
 from medseg.ops.planning import Triple, Wishes, common_spacing, features, plan_kernels, plan_patch, slice_axis
-from medseg.stages.cases import load_channels, load_mask
-from medseg.stages.prepare import (
-    Preparation,
-    PrepareSettings,
-    crop_to_body,
-    foreground_intensities,
-    normalisation_kinds,
-    resampled_shape,
-)
+from medseg.stages.channels import Preparation, normalisation_kinds
+from medseg.stages.look import Look, joined, look_at
+from medseg.stages.prepare import PrepareSettings, resampled_shape
 from medseg.values.error import Refusal, wrong_setting
 from medseg.values.machine import Machine
 from medseg.values.plan import Architecture, Plan
 from medseg.values.progress import tell
 from medseg.values.settings import Settings
-from medseg.values.streams import stream
-from medseg.values.volume import FloatArray
-
-SAMPLES = 10_000
 
 
 class FingerprintStage(Settings):
@@ -43,16 +32,6 @@ class FingerprintStage(Settings):
     patches: PatchSettings
     network: NetworkSettings
     loss: LossSettings
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one training case shows: its grid after cropping to the body, and a sample of its intensities `(C, N)`."""
-
-    shape: tuple[int, int, int]
-    spacing_mm: tuple[float, float, float]
-    foreground: FloatArray
-    body: FloatArray
 
 
 def run(settings: FingerprintStage, inputs: Mapping[str, Path], out: Path, machine: Machine) -> None:
@@ -66,15 +45,16 @@ def run(settings: FingerprintStage, inputs: Mapping[str, Path], out: Path, machi
             f"{len(records)} scans without it",
             "check data.tumour and the masks, or split with another seed",
         )
+    _check_seen(records, scheme)
     looks = []
     for number, record in enumerate(records, start=1):
-        looks.append(_look(record, inputs["data"], settings))
+        looks.append(look_at(record, inputs["data"], settings.prepare, settings.seed, scheme.ignore))
         tell("fingerprint", number, len(records), "cases")
-    channels = tuple(records[0].channels)
+    channels = records[0].channel_names
     spacing = common_spacing([look.spacing_mm for look in looks])
     preparation = _preparation(settings.prepare, channels, spacing, looks)
     shapes = [_planned_shape(look, spacing, settings.prepare.resample) for look in looks]
-    plan = make_plan(settings, shapes, spacing, len(channels), scheme)
+    plan = make_plan(settings, shapes, spacing, len(channels), scheme).model_copy(update={"channels": channels})
     _write_fingerprint(out / "fingerprint.json", records, looks, channels, scheme, shapes)
     write_record(out / "preparation.json", preparation)
     write_record(out / "plan.json", plan)
@@ -134,23 +114,25 @@ def _rounded(network: NetworkSettings, architecture: Architecture, patch: Triple
     return x, y, z
 
 
-def _look(record: CaseRecord, root: Path, settings: FingerprintStage) -> Look:
-    image, mask = load_channels(record, root), load_mask(record, root)
-    body, start, stop = crop_to_body(image, settings.prepare)
-    x, y, z = (high - low for low, high in zip(start, stop, strict=True))
-    foreground = foreground_intensities(record.case, image, mask, settings.prepare)
-    inside = sample_intensities(image.voxels, body, stream(settings.seed, "fingerprint", record.case), SAMPLES)
-    return Look((x, y, z), image.spacing_mm, foreground, inside)
+def _check_seen(records: Sequence[CaseRecord], scheme: SchemeRecord) -> None:
+    """Refuse to train for a channel that no training case has, or a label that was looked for in none."""
+    for channel in records[0].channel_names:
+        if all(channel in record.missing for record in records):
+            rule = f"at least one training scan has the channel '{channel}'"
+            remedy = "leave it out of data.channels, or split with another seed"
+            raise Refusal("training set", rule, f"{len(records)} scans without it", remedy)
+    for label in scheme.labels:
+        if all(record.annotated is not None and label not in record.annotated for record in records):
+            rule = f"the label '{label}' was looked for in at least one training scan"
+            remedy = "leave it out of data.labels, or split with another seed"
+            raise Refusal("training set", rule, f"{len(records)} scans where it was not", remedy)
 
 
 def _preparation(
     settings: PrepareSettings, channels: Sequence[str], spacing_mm: tuple[float, float, float], looks: Sequence[Look]
 ) -> Preparation:
-    foreground = np.concatenate([look.foreground for look in looks], axis=1)
-    kinds = normalisation_kinds(channels, settings)
-    fitted = {
-        name: fit_normalisation(kinds[name], values, name) for name, values in zip(channels, foreground, strict=True)
-    }
+    kinds, samples = normalisation_kinds(channels, settings.normalise), [look.foreground for look in looks]
+    fitted = {name: fit_normalisation(kinds[name], joined(samples, name), name) for name in channels}
     return Preparation(spacing_mm=spacing_mm, normalisations=fitted)
 
 
@@ -179,7 +161,7 @@ def _write_fingerprint(
     scheme: SchemeRecord,
     shapes: Sequence[Triple],
 ) -> None:
-    inside = np.concatenate([look.body for look in looks], axis=1).astype(np.float64)
+    inside = {name: joined([look.body for look in looks], name).astype(np.float64) for name in channels}
     classes = {
         name: [record.labels.get(str(number), 0) for record in records] for name, number in scheme.labels.items()
     }
@@ -195,7 +177,8 @@ def _write_fingerprint(
                 "sd": float(values.std()),
                 "percentiles_0.5_50_99.5": [float(value) for value in np.percentile(values, (0.5, 50, 99.5))],
             }
-            for name, values in zip(channels, inside, strict=True)
+            for name, values in inside.items()
         },
+        "cases_without_channel": {name: sum(name in record.missing for record in records) for name in channels},
     }
     path.write_text(json.dumps(fingerprint, indent=1) + "\n", encoding="utf-8")

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from pydantic import field_validator
 
-from medseg.files.layouts import DataSettings, Found, FoundCase, find_cases, label_scheme
-from medseg.files.nifti import read_mask
-from medseg.files.records import CaseRecord, SchemeRecord, write_record
-from medseg.stages.examination import examine
+from medseg.files.layouts.find import DataSettings, Found, FoundCase, label_scheme
+from medseg.files.listing import Listing, folder_of, list_scans
+from medseg.files.records import SchemeRecord, read_cases, read_sights, write_record
+from medseg.files.scans import read_mask
+from medseg.pipeline.memo import opened
+from medseg.stages.intake.checks import Rules
+from medseg.stages.intake.examination import Examined
+from medseg.stages.intake.looking import Looks
+from medseg.stages.surveying.survey import survey
 from medseg.values.error import Refusal
-from medseg.values.labels import LabelScheme
 from medseg.values.machine import Machine
 from medseg.values.progress import tell
 from medseg.values.settings import Settings
 
-_MOST_CASES_AT_ONCE = 4
+_MOST_AT_ONCE = 8
+MEMO = "looks/cases/memo.sqlite"
 
 
 class IndexSettings(Settings):
@@ -41,73 +46,96 @@ class IndexSettings(Settings):
 
 
 def run(settings: IndexSettings, inputs: Mapping[str, Path], out: Path, machine: Machine) -> None:
-    """Write scheme.json, cases.json (every case; a refused one with its reason) and cases/ID.json of accepted cases.
+    """Write scheme.json, cases.json, sights.jsonl, dataset.json, and cases/ID.json of accepted cases.
 
-    Reads every file of `inputs["data"]` that belongs to a case; at most four cases are in memory.
-    Refuses (`Refusal`) a data set without any case that can be used.
+    cases.json holds every case with its findings; a refused one has a reason. sights.jsonl: a line per case that could
+    be read, in the same order. dataset.json: findings about the set. Reads every scan that `inputs["listing"]` names
+    (made here if there is none) below `inputs["data"]`; a case whose files, rules and code are those of an earlier
+    look is taken from the memo in `machine.store`. Some cases per worker are in memory, however many there are.
     """
-    root = inputs["data"]
-    found = find_cases(root, settings.data)
-    named = settings.data.labels or found.labels
-    scheme = label_scheme(settings.data, found if named else replace(found, labels=_labels_in_masks(found, root)))
-    names = SchemeRecord(labels=dict(scheme.labels), regions=dict(scheme.regions), tumour=scheme.tumour)
+    root = folder_of(inputs["data"])
+    listing = _listing(settings, inputs)
+    found = listing.found
+    rules = _rules(settings.data, found, root, machine)
+    scheme = rules.scheme
+    names = SchemeRecord(
+        labels=dict(scheme.labels), regions=dict(scheme.regions), tumour=scheme.tumour, ignore=scheme.ignore
+    )
     write_record(out / "scheme.json", names)
-    records = list(_examined(found, scheme, root, machine))
-    _write_accepted(out / "cases", records)
-    table = {
-        "layout": found.layout,
-        "channels": list(found.channels),
-        "cases": [record.model_dump(mode="json") for record in records],
-    }
-    text = json.dumps(table, indent=1, ensure_ascii=False, allow_nan=False)
-    (out / "cases.json").write_text(text + "\n", encoding="utf-8")
-    _refuse_if_nothing_is_left(records)
+    with opened(Path(machine.store) / MEMO) as memo:
+        looks = Looks(listing, rules, root, memo)
+        _write_looks(out, found, looks.all(found.cases, _workers(machine)))
+    findings = survey(read_cases(out / "cases.json"), read_sights(out / "sights.jsonl"), scheme)
+    _write_json(out / "dataset.json", [finding.model_dump(mode="json") for finding in findings])
 
 
-def _examined(found: Found, scheme: LabelScheme, root: Path, machine: Machine) -> Iterator[CaseRecord]:
-    """Yield the records in the order of the cases, whichever thread is done first."""
+def _listing(settings: IndexSettings, inputs: Mapping[str, Path]) -> Listing:
+    if "listing" not in inputs:
+        return list_scans(inputs["data"], settings.data)
+    return Listing.model_validate_json(inputs["listing"].read_text(encoding="utf-8"))
 
-    def look(case: FoundCase) -> CaseRecord:
-        return examine(case, found.channels, scheme, root)
 
-    workers = max(1, min(_MOST_CASES_AT_ONCE, machine.threads or os.cpu_count() or 1))
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="index")
+def _rules(data: DataSettings, found: Found, root: Path, machine: Machine) -> Rules:
+    named = data.labels or found.labels
+    told = found if named else replace(found, labels=_labels_in_masks(found, root, machine))
+    return Rules(
+        channels=found.channels,
+        scheme=label_scheme(data, told),
+        reading=data.reading,
+        zeros_for_missing=data.missing_channel == "zeros",
+        resample_channels=data.resample_channels,
+    )
+
+
+def _write_looks(out: Path, found: Found, looks: Iterator[Examined]) -> None:
+    """Write what is known of each case as it comes; the record of its own leaves the findings out."""
+    folder = out / "cases"
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob("*.json"):
+        stale.unlink()
     refused = 0
-    try:
-        for done, record in enumerate(pool.map(look, found.cases), start=1):
-            refused += record.refused is not None
+    with (out / "cases.json").open("w", encoding="utf-8") as table, (out / "sights.jsonl").open("w") as sights:
+        head = {"layout": found.layout, "channels": list(found.channels)}
+        table.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "cases": [')
+        for done, look in enumerate(looks, start=1):
+            _write_look(table, sights, look, first=done == 1)
+            bare = look.record.model_copy(update={"findings": ()})
+            if bare.refused is None:
+                write_record(folder / f"{bare.case}.json", bare)
+            refused += bare.refused is not None
             tell("index", done, len(found.cases), "cases", refused=refused)
-            yield record
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        table.write("\n]}\n")
 
 
-def _labels_in_masks(found: Found, root: Path) -> dict[str, int]:
+def _write_look(table: TextIO, sights: TextIO, look: Examined, first: bool) -> None:
+    table.write(("\n" if first else ",\n") + look.record.model_dump_json())
+    if look.sight is not None:
+        sights.write(look.sight.model_dump_json() + "\n")
+
+
+def _labels_in_masks(found: Found, root: Path, machine: Machine) -> dict[str, int]:
     """Name the numbers that the masks hold `label_1`, `label_2` ..., where neither settings nor data set name any.
 
     A mask that cannot be read adds none; its case is refused later, with the reason.
     """
-    numbers: set[int] = set()
-    for case in found.cases:
+
+    def look(case: FoundCase) -> set[int]:
         with suppress(Refusal):
-            numbers |= set(np.unique(read_mask(root / case.mask).voxels).tolist()) if case.mask else set()
+            if case.mask is not None:
+                return set(np.flatnonzero(np.bincount(read_mask(root / case.mask).voxels.ravel())).tolist())
+        return set()
+
+    numbers: set[int] = set()
+    with ThreadPoolExecutor(_workers(machine), thread_name_prefix="labels") as pool:
+        for done, present in enumerate(pool.map(look, found.cases), start=1):
+            numbers |= present
+            tell("labels", done, len(found.cases), "masks")
     return {f"label_{number}": number for number in sorted(numbers - {0})}
 
 
-def _write_accepted(folder: Path, records: list[CaseRecord]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.glob("*.json"):
-        stale.unlink()
-    for record in records:
-        if record.refused is None:
-            write_record(folder / f"{record.case}.json", record)
+def _workers(machine: Machine) -> int:
+    return max(1, min(_MOST_AT_ONCE, machine.threads or os.cpu_count() or 1))
 
 
-def _refuse_if_nothing_is_left(records: list[CaseRecord]) -> None:
-    reasons = [record.refused for record in records if record.refused is not None]
-    if len(reasons) < len(records):
-        return
-    rule, count = Counter(reason.rule for reason in reasons).most_common(1)[0]
-    first = next(reason for reason in reasons if reason.rule == rule)
-    value = f"none of {len(records)}; {count} of them: {first.subject}: {rule}, got {first.value}"
-    raise Refusal("data.root", "at least one case can be used", value, first.remedy)
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

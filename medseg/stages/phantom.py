@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from medseg.files.nifti import write_image, write_mask
+from medseg.files.nifti.writing import write_image, write_mask
 from medseg.ops.phantom import PhantomSettings, make_phantom
 from medseg.values.machine import Machine
 from medseg.values.progress import tell

@@ -10,7 +10,7 @@ from medseg.engines.inference.decoding import class_regions, decode, paint_order
 from medseg.engines.inference.settings import InferenceSettings
 from medseg.engines.inference.windows import predict_scores
 from medseg.engines.training.package import load_model
-from medseg.files.nifti import write_mask
+from medseg.files.nifti.writing import write_mask
 from medseg.files.prepared import read_prepared
 from medseg.files.records import read_scheme
 from medseg.ops.placement import read_placement, restore_mask, restore_scores

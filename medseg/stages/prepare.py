@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,13 @@ from pydantic import Field
 from medseg.files.prepared import PreparedCase, write_prepared
 from medseg.files.records import CaseRecord, read_case, read_scheme
 from medseg.ops.body import BodySettings, body_box, body_mask
-from medseg.ops.intensity import ChannelNormalisation, Kind, correct_bias, normalise, sample_intensities
+from medseg.ops.intensity import Kind, correct_bias, normalise, sample_intensities
 from medseg.ops.placement import Placement, StoredGrid, place
 from medseg.ops.resampling import Shape, coarse_axis, resample_classes, resample_image
 from medseg.stages.cases import load_channels, load_mask
-from medseg.values.error import Refusal, wrong_setting
-from medseg.values.labels import LabelScheme
+from medseg.stages.channels import Preparation, check_channels, missing_channels
+from medseg.values.error import Refusal
+from medseg.values.labels import IGNORED, LabelScheme
 from medseg.values.machine import Machine
 from medseg.values.settings import Settings
 from medseg.values.streams import stream
@@ -44,13 +45,6 @@ class PrepareSettings(Settings):
     seed: int = Field(default=0, ge=0, description="names the streams that draw seeds and intensity samples")
 
 
-class Preparation(Settings):
-    """What the training cases decide for all: spacing, and each channel's normalisation in channel order."""
-
-    spacing_mm: tuple[float, float, float]
-    normalisations: dict[str, ChannelNormalisation]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
     """Image float32 (C, X, Y, Z), class indices uint8 (X, Y, Z) where they were given, and the placement."""
@@ -65,36 +59,45 @@ def run(settings: PrepareSettings, inputs: Mapping[str, Path], out: Path, machin
     record = read_case(inputs["case"])
     preparation = Preparation.model_validate_json(inputs["preparation"].read_text(encoding="utf-8"))
     check_channels(record, preparation)
-    scheme = read_scheme(inputs["scheme"])
+    scheme = read_scheme(inputs["scheme"]).scheme
+    annotated, missing = scheme.annotated_classes(record.annotated), missing_channels(record)
     mask = load_mask(record, inputs["data"])
-    classes = class_indices(record.case, mask.voxels[0], scheme.scheme)
+    classes = class_indices(record.case, mask.voxels[0], scheme)
     image = load_channels(record, inputs["data"])
     try:
-        prepared = prepare_case(image, classes, stored_grid_of(record), preparation, settings)
+        prepared = prepare_case(image, classes, stored_grid_of(record), preparation, settings, missing)
     except Refusal as refusal:
         subject = f"{record.case} {refusal.subject}"
-        raise Refusal(subject, refusal.rule, refusal.value, refusal.remedy, refusal.exit_code) from refusal
-    write_prepared(out, as_record(record.case, prepared, settings.seed))
+        rule, value, remedy = refusal.rule, refusal.value, refusal.remedy
+        raise Refusal(subject, rule, value, remedy, refusal.exit_code, refusal.override) from refusal
+    case = as_record(record.case, prepared, settings.seed)
+    write_prepared(out, replace(case, annotated=annotated, missing=missing))
 
 
 def prepare_case(
-    image: Volume, classes: Array | None, stored: StoredGrid, preparation: Preparation, settings: PrepareSettings
+    image: Volume,
+    classes: Array | None,
+    stored: StoredGrid,
+    preparation: Preparation,
+    settings: PrepareSettings,
+    missing: Sequence[int] = (),
 ) -> Prepared:
     """Crop to the body, correct the bias field, normalise and resample a scan.
 
-    image: (C, X, Y, Z) on canonical axes, channels in the order of `preparation`.  classes: class indices (X, Y, Z) on
-    the same grid, or None for a new scan.  stored: the grid of the file the image came from.
+    image: (C, X, Y, Z) on canonical axes, channels in the order of `preparation`; those in `missing` hold nothing and
+    come out as exactly 0, which is the mean of a z-scored channel.  classes: class indices (X, Y, Z) on the same grid,
+    `IGNORED` where nobody annotated, or None for a new scan.  stored: the grid of the file the image came from.
     A body that leaves more than 1 % of the foreground out is refused, before a network learns from half a tumour.
     """
-    body, start, stop = crop_to_body(image, settings)
+    body, start, stop = crop_to_body(image, settings, missing)
     box = tuple(slice(low, high) for low, high in zip(start, stop, strict=True))
     if classes is not None:
         _check_crop(classes, classes[box])
     spacing = image.spacing_mm
     voxels, inside = image.voxels[(slice(None), *box)], body[box]
     if settings.n4:
-        voxels = np.stack([correct_bias(channel, inside, spacing) for channel in voxels])
-    normal = normalise(voxels, inside, tuple(preparation.normalisations.values()))
+        voxels = _without_bias(voxels, inside, spacing, missing)
+    normal = normalise(voxels, inside, tuple(preparation.normalisations.values()), missing)
     wanted = preparation.spacing_mm if settings.resample else spacing
     shape = resampled_shape(inside.shape, spacing, wanted)
     coarse = next((axis for axis in (coarse_axis(spacing), coarse_axis(wanted)) if axis is not None), None)
@@ -105,9 +108,14 @@ def prepare_case(
     )
 
 
-def crop_to_body(image: Volume, settings: PrepareSettings) -> tuple[BoolArray, Shape, Shape]:
-    """Return the body (X, Y, Z) and where the crop to it starts and stops; without cropping, the whole scan."""
-    body = body_mask(image.voxels, settings.body)
+def crop_to_body(
+    image: Volume, settings: PrepareSettings, missing: Sequence[int] = ()
+) -> tuple[BoolArray, Shape, Shape]:
+    """Return the body (X, Y, Z) and where the crop to it starts and stops; without cropping, the whole scan.
+
+    Channels in `missing` have no say in it.
+    """
+    body = body_mask(image.voxels, settings.body, missing)
     start, stop = body_box(body, _MARGIN) if settings.crop else ((0, 0, 0), image.shape)
     return body, start, stop
 
@@ -138,10 +146,10 @@ def as_record(case: str, prepared: Prepared, seed: int) -> PreparedCase:
 def draw_seeds(case: str, classes: Array, seed: int) -> dict[int, NDArray[np.int32]]:
     """Draw at most 10,000 voxels of every foreground class: class index -> coordinates (N, 3) in memory order.
 
-    The stream is named by case and class; a class without voxels is left out.
+    The stream is named by case and class; a class without voxels is left out, and so are ignored voxels.
     """
     seeds = {}
-    for index in np.unique(classes[classes > 0]).tolist():
+    for index in np.unique(classes[(classes > 0) & (classes != IGNORED)]).tolist():
         places = np.flatnonzero(classes == index)
         if places.size > SEEDS_PER_CLASS:
             generator = stream(seed, "seeds", case, index)
@@ -151,45 +159,28 @@ def draw_seeds(case: str, classes: Array, seed: int) -> dict[int, NDArray[np.int
 
 
 def class_indices(case: str, labels: Array, scheme: LabelScheme) -> Array:
-    """Turn label numbers (X, Y, Z) into class indices (uint8); a number outside the scheme is refused."""
-    strange = sorted(set(np.flatnonzero(np.bincount(labels.ravel())).tolist()) - set(scheme.values))
+    """Turn label numbers (X, Y, Z) into class indices (uint8); a number outside the scheme is refused.
+
+    The ignored number becomes `IGNORED`.
+    """
+    strange = sorted(set(np.flatnonzero(np.bincount(labels.ravel())).tolist()) - set(scheme.allowed))
     if strange:
-        raise Refusal(case, f"labels of the mask are among {scheme.values}", strange, "name them in data.labels")
+        raise Refusal(case, f"labels of the mask are among {scheme.allowed}", strange, "name them in data.labels")
     return scheme.to_indices(labels)
 
 
-def foreground_intensities(case: str, image: Volume, mask: Volume, settings: PrepareSettings) -> FloatArray:
+def foreground_intensities(
+    case: str, image: Volume, mask: Volume, settings: PrepareSettings, ignore: int | None = None
+) -> FloatArray:
     """Draw at most 10,000 foreground voxels (label above 0) of a case: their intensities (C, N), before N4.
 
-    A case without foreground gives (C, 0).
+    Voxels with the number `ignore` are no foreground. A case without foreground gives (C, 0).
     """
     generator = stream(settings.seed, "intensities", case)
-    return sample_intensities(image.voxels, np.asarray(mask.voxels[0] > 0, np.bool_), generator, INTENSITIES_PER_CASE)
-
-
-def normalisation_kinds(channels: Iterable[str], settings: PrepareSettings) -> dict[str, Kind]:
-    """Return the kind of normalisation of every channel, in channel order.
-
-    A channel without a kind is a wrong setting. Kinds of channels that are not used are passed over, so that a channel
-    can be left out by `data.channels` alone.
-    """
-    names = list(channels)
-    if isinstance(settings.normalise, str):
-        return dict.fromkeys(names, settings.normalise)
-    for name in names:
-        if name not in settings.normalise:
-            rule = f"one kind for each channel of {names}"
-            raise wrong_setting(f"prepare.normalise.{name}", rule, sorted(settings.normalise), "name this one too")
-    return {name: settings.normalise[name] for name in names}
-
-
-def check_channels(record: CaseRecord, preparation: Preparation) -> None:
-    """Refuse a case whose channels are not those of the preparation, in the same order."""
-    found, known = list(record.channels), list(preparation.normalisations)
-    if found != known:
-        raise Refusal(
-            record.case, f"the channels are {known} in this order", found, "give every case the same channels"
-        )
+    foreground = mask.voxels[0] > 0
+    if ignore is not None:
+        foreground &= mask.voxels[0] != ignore
+    return sample_intensities(image.voxels, np.asarray(foreground, np.bool_), generator, INTENSITIES_PER_CASE)
 
 
 def stored_grid_of(record: CaseRecord) -> StoredGrid:
@@ -199,8 +190,20 @@ def stored_grid_of(record: CaseRecord) -> StoredGrid:
     return StoredGrid.model_validate({"shape": record.shape, "affine": record.affine})
 
 
+def _without_bias(
+    voxels: FloatArray, inside: BoolArray, spacing_mm: Sequence[float], missing: Sequence[int]
+) -> FloatArray:
+    corrected: FloatArray = np.stack(
+        [
+            channel if index in missing else correct_bias(channel, inside, spacing_mm)
+            for index, channel in enumerate(voxels)
+        ]
+    )
+    return corrected
+
+
 def _check_crop(classes: Array, cropped: Array) -> None:
-    whole, kept = np.count_nonzero(classes), np.count_nonzero(cropped)
+    whole, kept = (np.count_nonzero((part > 0) & (part != IGNORED)) for part in (classes, cropped))
     if whole - kept > _LOST_FOREGROUND * whole:
         remedy = "choose another prepare.body.kind or set prepare.crop to false"
         raise Refusal("body", "the crop keeps 99 % of the foreground", f"{kept} of {whole} voxels", remedy)

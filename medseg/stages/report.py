@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import Field
 
-from medseg.files.nifti import read_mask
 from medseg.files.records import CaseRecord, read_case, read_scheme
-from medseg.ops.cohorts import columns, summarise
+from medseg.files.scans import read_mask
+from medseg.ops.cohorts import UNKNOWN, columns, summarise
 from medseg.ops.orientation import to_canonical
 from medseg.report.choice import choose
 from medseg.report.facts import gather_facts
@@ -109,12 +109,16 @@ def _gather(records: Mapping[str, CaseRecord], scheme: LabelScheme, inputs: Mapp
 
 
 def _unscored(record: CaseRecord, scheme: LabelScheme) -> dict[str, Any]:
-    """Stand in for missing scores with the worst Dice, so that the case cannot fall out of the means."""
+    """Stand in for missing scores with the worst Dice, so that the case cannot fall out of the means.
+
+    A region that was not annotated stays undefined.
+    """
     cohort = "tumour" if record.tumour_voxels else "healthy"
-    start = {"case": record.case, "subject": record.subject, "cohort": cohort}
-    rows = [
-        dict.fromkeys(columns) | start | {"region": name, "dice": 0.0, "reason": NOT_SCORED} for name in scheme.regions
-    ]
+    if not scheme.is_annotated(scheme.tumour, record.annotated):
+        cohort = UNKNOWN
+    start = {"case": record.case, "subject": record.subject, "cohort": cohort, "reason": NOT_SCORED}
+    worst = {name: 0.0 if scheme.is_annotated(name, record.annotated) else None for name in scheme.regions}
+    rows = [dict.fromkeys(columns) | start | {"region": name, "dice": dice} for name, dice in worst.items()]
     return {"rows": rows, "failed": NOT_SCORED, "lesions": []}
 
 
@@ -135,6 +139,7 @@ def _draw_cases(
 
 
 def _draw(record: CaseRecord, scheme: LabelScheme, inputs: Mapping[str, Path]) -> list[Panel]:
+    """Draw the first channel that the case has; ignored voxels are not predicted, and unknown truth is not shown."""
     image = load_channels(record, inputs["data"])
     truth = load_mask(record, inputs["data"])
     predicted = to_canonical(read_mask(inputs[f"predictions/{record.case}"] / PREDICTION))
@@ -142,7 +147,12 @@ def _draw(record: CaseRecord, scheme: LabelScheme, inputs: Mapping[str, Path]) -
         remedy = "predict it again from the scan that the index knows"
         raise Refusal(record.case, f"the prediction has the scan's shape {image.shape}", predicted.shape, remedy)
     masks = [scheme.region(volume.voxels[0], scheme.tumour) for volume in (truth, predicted)]
-    return draw_case(image.voxels[0], masks[0], masks[1], image.spacing_mm)
+    if scheme.ignore is not None:
+        masks[1] &= truth.voxels[0] != scheme.ignore
+    shown = next(index for index, name in enumerate(record.channel_names) if name in record.channels)
+    panels = draw_case(image.voxels[shown], masks[0], masks[1], image.spacing_mm)
+    known = scheme.is_annotated(scheme.tumour, record.annotated)
+    return panels if known else [panel for panel in panels if panel.kind in ("image", "prediction")]
 
 
 def _prediction(case: str, inputs: Mapping[str, Path]) -> bool:

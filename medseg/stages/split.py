@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, Field, model_validator
 
 from medseg.files.records import CaseRecord
+from medseg.stages.subjects import Stratum, Subjects, copied, gather, parts_of, strata
 from medseg.values.error import Refusal, wrong_setting
 from medseg.values.machine import Machine
 from medseg.values.settings import Settings
@@ -18,12 +19,21 @@ class SplitSettings(Settings):
     """Shares of subjects. `held_out` may also be the path of a text file with one case per line.
 
     With `folds` of 2 or more the subjects that are not held out are dealt into folds and `fold` is the validation set.
+    With `held_out_sites` all subjects seen at one of these sites are held out, and a share in `held_out` is not used; a
+    file of cases adds to them.
     """
 
     held_out: float | str = Field(0.2, description="share of the subjects, 0 for none, or a file of cases")
+    held_out_sites: tuple[str, ...] = Field(
+        (), description="all subjects of these sites are held out, in place of a share"
+    )
     validation: float = Field(0.15, ge=0, lt=1, description="share of the subjects that are not held out")
     folds: int = Field(0, ge=0, description="0 for one split by shares")
     fold: int = Field(0, ge=0)
+    stratify: tuple[Stratum, ...] = Field(
+        ("tumour", "group"), description="what every part keeps in proportion: tumour (or healthy), group, site"
+    )
+    follow: bool = Field(True, description="keep the parts that the data set itself names")
 
     @model_validator(mode="after")
     def _in_range(self) -> SplitSettings:
@@ -71,20 +81,25 @@ def run(settings: SplitStage, inputs: Mapping[str, Path], out: Path, machine: Ma
 def divide(
     cases: Iterable[CaseRecord], settings: SplitSettings, seed: int, named: frozenset[str] | None = None
 ) -> Split:
-    """Divide accepted cases by subject; tumour and healthy subjects keep their proportion in each part.
+    """Divide accepted cases by subject; every part keeps the proportions of `settings.stratify`.
 
-    `named` are cases that are held out whatever `settings.held_out` says; all cases of their subjects go with them.
+    Subjects who share the content of a channel file are one subject, so that no copy of a scan lies in two parts.
+    Held out are, as whole subjects: `named` cases, cases of `held_out_sites`, and cases that the data set calls so;
+    only where there are none of these, a share of the subjects that the data set puts in no part. Validation cases are
+    those that the data set calls so, and where there are none, a share of all that is not held out; folds are always
+    dealt from all that is not held out. What is left is for training.
     A subject's place depends on its own name and the seed, so a new subject hardly moves the others.
-    Refuses (exit 2) when a part that is asked for would stay empty.
+    Refuses (exit 2) unknown sites; refuses a subject that the data set puts in two parts, and a part that is asked for
+    and would stay empty.
     """
-    subjects: dict[str, list[CaseRecord]] = {}
-    for case in sorted(cases, key=lambda one: one.case):
-        subjects.setdefault(case.subject, []).append(case)
-    held_out = _held_out(subjects, settings, seed, named)
+    subjects = gather(sorted(cases, key=lambda one: one.case))
+    parts = parts_of(subjects) if settings.follow else {}
+    held_out = _held_out(subjects, settings, seed, named, parts)
     rest = {name: group for name, group in subjects.items() if name not in held_out}
-    validation = _validation(rest, settings, seed)
+    validation = _validation(rest, settings, seed, parts)
     train = set(rest) - validation
-    _check(settings, named, len(subjects), len(train), len(validation), len(held_out))
+    sizes = {"training": len(train), "validation": len(validation), "held-out": len(held_out)}
+    _check(settings, named is not None, subjects, parts, sizes)
 
     def names(chosen: set[str]) -> tuple[str, ...]:
         return tuple(sorted(case.case for name in chosen for case in subjects[name]))
@@ -93,41 +108,49 @@ def divide(
 
 
 def _held_out(
-    subjects: Mapping[str, list[CaseRecord]], settings: SplitSettings, seed: int, named: frozenset[str] | None
+    subjects: Subjects, settings: SplitSettings, seed: int, named: frozenset[str] | None, parts: Mapping[str, str]
 ) -> set[str]:
+    chosen = {name for name, part in parts.items() if part == "held_out"}
+    if settings.held_out_sites:
+        chosen |= _at_sites(subjects, frozenset(settings.held_out_sites))
     if named is not None:
-        return {name for name, group in subjects.items() if any(case.case in named for case in group)}
-    share = settings.held_out if isinstance(settings.held_out, float) else 0.0
-    return _take(subjects, share, seed, "held_out")
+        return chosen | {name for name, group in subjects.items() if any(case.case in named for case in group)}
+    if chosen or isinstance(settings.held_out, str):
+        return chosen
+    free = {name: group for name, group in subjects.items() if name not in parts}
+    return _take(free, settings.held_out, settings, seed, "held_out")
 
 
-def _validation(subjects: Mapping[str, list[CaseRecord]], settings: SplitSettings, seed: int) -> set[str]:
-    if not settings.folds:
-        return _take(subjects, settings.validation, seed, "validation")
-    ranked = [name for stratum in _strata(subjects) for name in _ranked(stratum, seed, "fold")]
-    return {name for place, name in enumerate(ranked) if place % settings.folds == settings.fold}
+def _at_sites(subjects: Subjects, sites: frozenset[str]) -> set[str]:
+    known = {case.site for group in subjects.values() for case in group} - {None}
+    unknown = sorted(sites - known)
+    if unknown:
+        rule = f"sites are among {', '.join(sorted(map(str, known))) or 'none: no case has a site'}"
+        remedy = "name known ones, or tell by data.site where a case's site stands"
+        raise wrong_setting("split.held_out_sites", rule, ", ".join(unknown), remedy)
+    return {name for name, group in subjects.items() if any(case.site in sites for case in group)}
 
 
-def _take(subjects: Mapping[str, list[CaseRecord]], share: float, seed: int, part: str) -> set[str]:
+def _validation(rest: Subjects, settings: SplitSettings, seed: int, parts: Mapping[str, str]) -> set[str]:
+    if settings.folds:
+        ranked = [name for stratum in strata(rest, settings.stratify) for name in _ranked(stratum, seed, "fold")]
+        return {name for place, name in enumerate(ranked) if place % settings.folds == settings.fold}
+    named = {name for name in rest if parts.get(name) == "validation"}
+    return named or _take(rest, settings.validation, settings, seed, "validation")
+
+
+def _take(subjects: Subjects, share: float, settings: SplitSettings, seed: int, part: str) -> set[str]:
     """Take `share` of the subjects, from each stratum its part (largest remainders first), at least one in all."""
     if share == 0 or not subjects:
         return set()
-    strata = _strata(subjects)
+    alike = strata(subjects, settings.stratify)
     wanted = max(1, round(share * len(subjects)))
-    exact = [wanted * len(stratum) / len(subjects) for stratum in strata]
+    exact = [wanted * len(stratum) / len(subjects) for stratum in alike]
     counts = [int(number) for number in exact]
-    by_remainder = sorted(range(len(strata)), key=lambda place: (counts[place] - exact[place], place))
+    by_remainder = sorted(range(len(alike)), key=lambda place: (counts[place] - exact[place], place))
     for place in by_remainder[: wanted - sum(counts)]:
         counts[place] += 1
-    return {
-        name for stratum, count in zip(strata, counts, strict=True) for name in _ranked(stratum, seed, part)[:count]
-    }
-
-
-def _strata(subjects: Mapping[str, list[CaseRecord]]) -> list[list[str]]:
-    tumour = [name for name, group in subjects.items() if any(case.tumour_voxels for case in group)]
-    healthy = [name for name in subjects if name not in set(tumour)]
-    return [stratum for stratum in (tumour, healthy) if stratum]
+    return {name for stratum, count in zip(alike, counts, strict=True) for name in _ranked(stratum, seed, part)[:count]}
 
 
 def _ranked(names: Iterable[str], seed: int, part: str) -> list[str]:
@@ -135,23 +158,36 @@ def _ranked(names: Iterable[str], seed: int, part: str) -> list[str]:
 
 
 def _check(
-    settings: SplitSettings, named: frozenset[str] | None, subjects: int, train: int, validation: int, held_out: int
+    settings: SplitSettings, named: bool, subjects: Subjects, parts: Mapping[str, str], sizes: Mapping[str, int]
 ) -> None:
-    wants_validation = settings.validation > 0 or settings.folds > 0
-    wants_held_out = named is not None or settings.held_out != 0
-    if train and (validation or not wants_validation) and (held_out or not wants_held_out):
+    wanted = {
+        "training": True,
+        "validation": settings.validation > 0 or settings.folds > 0,
+        "held-out": named or settings.held_out != 0 or bool(settings.held_out_sites),
+    }
+    if all(sizes[part] or not asked for part, asked in wanted.items()):
         return
-    needed = 1 + wants_validation + wants_held_out
+    notes = [f"{part} {size}" for part, size in sizes.items()]
+    copies = copied(subjects)
+    if copies:
+        notes.append(f"of the same files: {', '.join(copies[:3])}")
+    if parts:
+        notes.append(f"the data set names the parts of {len(parts)}")
     raise Refusal(
         "split",
-        f"this split needs at least {needed} subjects, one in each part",
-        f"{subjects} (training {train}, validation {validation}, held-out {held_out})",
-        "add subjects, or lower split.held_out, split.validation or split.folds",
+        f"this split needs at least {sum(wanted.values())} subjects, one in each part",
+        f"{len(subjects)} ({', '.join(notes)})",
+        "add subjects, or lower split.held_out, split.validation or split.folds"
+        + (", or set split.follow=false" if parts else ""),
     )
 
 
 def _read_names(path: Path, accepted: Iterable[CaseRecord]) -> frozenset[str]:
-    names = frozenset(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise wrong_setting("split.held_out", "is a text file in UTF-8", error.reason, "save it as such") from None
+    names = frozenset(line.strip() for line in text.splitlines() if line.strip())
     unknown = sorted(names - {case.case for case in accepted})
     if unknown:
         raise wrong_setting(

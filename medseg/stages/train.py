@@ -29,8 +29,9 @@ from medseg.files.prepared import PreparedCase, read_prepared
 from medseg.files.records import SchemeRecord, read_scheme
 from medseg.networks.build import build_network
 from medseg.networks.settings import NetworkSettings
+from medseg.ops.loss_readings import Table
 from medseg.ops.loss_settings import LossSettings
-from medseg.ops.losses import Table, build_loss, membership_of
+from medseg.ops.losses import build_loss, membership_of
 from medseg.values.digests import digest_of
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
@@ -85,7 +86,7 @@ def run(settings: TrainStageSettings, inputs: Mapping[str, Path], out: Path, mac
 
 def _train(course: Course, settings: TrainStageSettings, material: Material, device: torch.device) -> None:
     """Take the steps that are left, then finish."""
-    loss = build_loss(settings.loss, _membership(settings, material))
+    loss = build_loss(settings.loss, _membership(settings, material), ignore=material.scheme.ignore is not None)
     course.validate_if_due()  # a stop may have come before the validation of the last step
     with closing(_source(course.state.tally.step + 1, settings, material, device)) as source:
         taken = course.within_budget(source)
@@ -113,7 +114,7 @@ def _scoring(
 
     def score(case: PreparedCase) -> float | None:
         scores = predict_scores(network, case.image, plan.patch, plan.plane, inference, activation, device, memory_gb)
-        return case_dice(scores, case.classes, membership)
+        return case_dice(scores, case.classes, membership, case.annotated)
 
     return score
 
@@ -162,8 +163,16 @@ def _card(settings: TrainStageSettings, material: Material, state: State, stamp:
         scheme=material.scheme,
         activation=settings.loss.activation,
         channels=material.plan.architecture.channels,
+        channel_names=material.plan.channels,
+        missing_channels=_missing_channels(settings, material),
         mirror_axes=tuple(axis for axis in axes if material.plan.patch[axis] > 1),
         step=tally.step if tally.best_step is None else tally.best_step,
         steps=tally.step,
         validation_dice=tally.best_dice,
     )
+
+
+def _missing_channels(settings: TrainStageSettings, material: Material) -> bool:
+    """Tell whether training has shown cases without some channel, real ones or by channel dropout."""
+    lacking = any(case.missing for case in material.training)
+    return lacking or settings.augment.channel_dropout.chance > 0

@@ -7,14 +7,18 @@ class Refusal(Exception):
     """Say what was refused: subject, rule, value and remedy, as one line.
 
     `exit_code` is 1 where data or a case is at fault and 2 where the command or a setting is.
+    `override` is the setting that applies the remedy, where there is one; the remedy names it too.
     """
 
-    def __init__(self, subject: str, rule: str, value: object, remedy: str, exit_code: int = 1) -> None:
+    def __init__(
+        self, subject: str, rule: str, value: object, remedy: str, exit_code: int = 1, override: str | None = None
+    ) -> None:
         self.subject = _one_line(subject)
         self.rule = _one_line(rule)
         self.value = _one_line(str(value))
         self.remedy = _one_line(remedy)
         self.exit_code = exit_code
+        self.override = override
         super().__init__(f"{self.subject}: {self.rule}, got {self.value}; {self.remedy}")
 
 

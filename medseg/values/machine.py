@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from medseg.values.settings import Settings
@@ -16,3 +18,6 @@ class Machine(Settings):
     store: str = Field(".medseg", description="folder of finished stages")
     runs: str = Field("runs", description="folder that holds one folder per run")
     checkpoint_seconds: float = Field(60.0, gt=0, description="longest time of training that a crash can cost")
+    write: Literal["nifti", "nrrd", "mha", "dicom_seg"] = Field(
+        "nifti", description="format of the label maps in predictions/, beside their .nii.gz"
+    )

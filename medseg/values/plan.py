@@ -25,7 +25,8 @@ class Architecture(Settings):
 class Plan(Settings):
     """Grid, patch and network for one data set. Axes are the canonical ones (RAS+).
 
-    `patch` always has three numbers; in 2D it is 1 along `plane`, the axis that slices are cut across.
+    `patch` always has three numbers; in 2D it is 1 along `plane`, the axis that slices are cut across. `channels` are
+    the names of the image channels in order, as far as they are known.
     """
 
     spacing_mm: tuple[float, float, float]
@@ -33,3 +34,4 @@ class Plan(Settings):
     batch: int
     plane: int | None
     architecture: Architecture
+    channels: tuple[str, ...] = ()

@@ -53,7 +53,7 @@ def at(centre: tuple[float, float, float], matrix: object = EYE) -> Draw:
 
 def test_an_unturned_draw_is_the_plain_crop() -> None:
     case = random_case((12, 13, 14))
-    images, classes = cut([at((5.5, 6.0, 7.5))], [case], (4, 5, 6), None, CPU)
+    images, classes, _ = cut([at((5.5, 6.0, 7.5))], [case], (4, 5, 6), None, CPU)
     assert np.array_equal(images[0].numpy(), case.image[:, 4:8, 4:9, 5:11])
     assert np.array_equal(classes[0].numpy(), case.classes[4:8, 4:9, 5:11])
     assert (images.dtype, classes.dtype) == (torch.float32, torch.int64)
@@ -62,7 +62,7 @@ def test_an_unturned_draw_is_the_plain_crop() -> None:
 def test_flips_are_exact() -> None:
     case = random_case((8, 9, 10))
     mirrored = ((-1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, -1.0))
-    images, classes = cut([at((3.5, 4.0, 4.5), mirrored)], [case], (8, 9, 10), None, CPU)
+    images, classes, _ = cut([at((3.5, 4.0, 4.5), mirrored)], [case], (8, 9, 10), None, CPU)
     assert np.array_equal(images[0].numpy(), case.image[:, ::-1, :, ::-1])
     assert np.array_equal(classes[0].numpy(), case.classes[::-1, :, ::-1])
 
@@ -75,7 +75,7 @@ def test_a_quarter_turn_is_rot90(planes: tuple[int, int], size: int) -> None:
     matrix[[planes[0], planes[1]], [planes[0], planes[1]]] = 0.0
     matrix[planes[0], planes[1]], matrix[planes[1], planes[0]] = 1.0, -1.0
     middle = (size - 1) / 2
-    images, classes = cut([at((middle,) * 3, matrix.tolist())], [case], (size,) * 3, None, CPU)
+    images, classes, _ = cut([at((middle,) * 3, matrix.tolist())], [case], (size,) * 3, None, CPU)
     assert np.array_equal(classes[0].numpy(), np.rot90(case.classes, axes=planes))
     assert np.allclose(images[0].numpy(), np.rot90(case.image, axes=(planes[0] + 1, planes[1] + 1)), atol=1e-4)
 
@@ -83,12 +83,12 @@ def test_a_quarter_turn_is_rot90(planes: tuple[int, int], size: int) -> None:
 def test_outside_is_zero_and_background() -> None:
     case = random_case((5, 5, 5))
     for matrix in (EYE, np.asarray(EYE) * 0.999):
-        images, classes = cut([at((2.0, 2.0, 2.0), matrix)], [case], (11, 5, 13), None, CPU)
+        images, classes, _ = cut([at((2.0, 2.0, 2.0), matrix)], [case], (11, 5, 13), None, CPU)
         assert np.count_nonzero(images[0, :, 3:8, :, 4:9].numpy()) == case.image.size
         assert not images[0, :, [0, 1, 9, 10]].any()
         assert not classes[0, :, :, [0, 1, 11, 12]].any()
-    images, classes = cut([at((90.0, 2.0, 2.0), matrix) for matrix in (EYE, np.asarray(EYE) * 0.5)], [case], (4, 4, 4),
-                          None, CPU)  # fmt: skip
+    far = [at((90.0, 2.0, 2.0), matrix) for matrix in (EYE, np.asarray(EYE) * 0.5)]
+    images, classes, _ = cut(far, [case], (4, 4, 4), None, CPU)
     assert not images.any()
     assert not classes.any()
 
@@ -102,7 +102,7 @@ def test_image_and_classes_stay_aligned(step: int, plane: int | None) -> None:
     if plane is not None:
         patch[plane] = 1
     draws = draw_batch(0, step, [shape_of(case)], patch, 3, PatchSettings(tumour_share=0.4), TURNED)
-    images, classes = cut(draws, [case], patch, plane, CPU)
+    images, classes, _ = cut(draws, [case], patch, plane, CPU)
     assert images.shape[2:] == classes.shape[1:] == tuple(n for axis, n in enumerate(patch) if axis != plane)
     for image, found, drawn in zip(images.numpy(), classes.numpy(), draws, strict=True):
         inside = image[3] > 0.9999
@@ -150,7 +150,7 @@ def test_a_slice_is_the_slice(plane: int) -> None:
     centre[plane] = 3.0
     nudged = np.diag([1.0 if axis == plane else 1.0 - 1e-7 for axis in range(3)])
     for matrix in (EYE, nudged):
-        images, classes = cut([at((centre[0], centre[1], centre[2]), matrix)], [case], patch, plane, CPU)
+        images, classes, _ = cut([at((centre[0], centre[1], centre[2]), matrix)], [case], patch, plane, CPU)
         assert np.allclose(images[0].numpy(), case.image.take(3, plane + 1), atol=1e-4)
         assert np.array_equal(classes[0].numpy(), case.classes.take(3, plane))
 

@@ -93,7 +93,7 @@ def some_batches(first: int) -> Iterator[Batch]:
         yield Batch(images, (images[:, 0] > 0).long())
 
 
-def entropy(logits: Tensor | tuple[Tensor, ...], classes: Tensor) -> Tensor:
+def entropy(logits: Tensor | tuple[Tensor, ...], classes: Tensor, annotated: Tensor | None) -> Tensor:
     assert isinstance(logits, Tensor)
     return nn.functional.cross_entropy(logits, classes)
 

@@ -36,7 +36,7 @@ def bright_or_dark() -> Iterator[Batch]:
         yield Batch(images, (images[:, 0] > 0).long())
 
 
-def entropy(logits: Tensor | tuple[Tensor, ...], classes: Tensor) -> Tensor:
+def entropy(logits: Tensor | tuple[Tensor, ...], classes: Tensor, annotated: Tensor | None) -> Tensor:
     assert isinstance(logits, Tensor)
     return nn.functional.cross_entropy(logits, classes)
 

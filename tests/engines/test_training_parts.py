@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from math import cos, pi
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from medseg.engines.training.settings import TrainingSettings
 from medseg.engines.training.validation import affordable, case_dice, score_cases, validation_order
 from medseg.files.prepared import PreparedCase
 from medseg.values.error import Refusal
+from medseg.values.labels import IGNORED
 from medseg.values.machine import Machine
 
 
@@ -141,6 +143,25 @@ def test_dice_of_a_case_is_the_mean_over_classes_in_the_truth() -> None:
     whole = np.stack([np.isin(found, (1, 2)), found == 2]).astype(np.float32)
     assert case_dice(whole, classes, regions) == pytest.approx((2 * 4 / 11 + 2 * 1 / 3) / 2)
     assert case_dice(np.zeros_like(whole), classes, regions) == 0.0
+
+
+@pytest.mark.parametrize("annotated", [None, (1,), (2,), (1, 2), ()])
+@pytest.mark.parametrize("regions", [None, ((False, True, True), (False, False, True), (False, True, False))])
+def test_dice_of_a_case_leaves_out_what_nobody_annotated(annotated: Any, regions: Any) -> None:
+    chance = np.random.default_rng(1)
+    classes = chance.choice([0, 1, 2, IGNORED], (4, 5, 6)).astype(np.uint8)
+    scores = chance.random((3, 4, 5, 6)).astype(np.float32)
+    known = {1, 2} if annotated is None else set(annotated)
+    members = [{1}, {2}] if regions is None else [{i for i, inside in enumerate(row) if inside} for row in regions]
+    found = [scores.argmax(0) == i for i in (1, 2)] if regions is None else list(scores > 0.5)
+    values = []
+    for region, marked in zip(members, found, strict=True):
+        if region <= known:
+            pairs = [(m, t in region) for m, t in zip(marked.ravel(), classes.ravel(), strict=True) if t != IGNORED]
+            both = sum(m and t for m, t in pairs)
+            values.append(2 * both / (sum(m for m, _ in pairs) + sum(t for _, t in pairs)))
+    expected = sum(values) / len(values) if values else None
+    assert case_dice(scores, classes, regions, annotated) == pytest.approx(expected)
 
 
 def test_a_validation_stops_where_its_time_is_up_but_scores_one_case() -> None:

@@ -3,51 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from medseg.files.layouts import ChannelFile, DataSettings, Found, find_cases, label_scheme
-from medseg.values.error import Refusal
-from medseg.values.labels import LabelScheme
+from medseg.files.layouts.find import ChannelFile, DataSettings, find_cases
+from tests.files.layout_trees import described, refusal, summary, touch
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-
-
-def touch(root: Path, *names: str) -> Path:
-    """Make empty files: layouts look at names only."""
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    return root
-
-
-def described(root: Path, *cases: str, **more: Any) -> Path:
-    """Make a data set in the MSD layout."""
-    pairs = [{"image": f"./imagesTr/{case}.nii.gz", "label": f"./labelsTr/{case}.nii.gz"} for case in cases]
-    touch(root, *(path for pair in pairs for path in pair.values()))
-    (root / "dataset.json").write_text(json.dumps({"training": pairs, **more}))
-    return root
-
-
-def refusal(root: Path, settings: DataSettings, exit_code: int = 2) -> str:
-    """Return the message of the refusal."""
-    with pytest.raises(Refusal) as caught:
-        find_cases(root, settings)
-    assert caught.value.exit_code == exit_code
-    return str(caught.value)
-
-
-def summary(found: Found) -> dict[str, tuple[dict[str, str], str | None]]:
-    """Return the files of each case as texts."""
-    return {
-        case.case: (
-            {name: file.path.as_posix() for name, file in case.channels.items()},
-            case.mask.as_posix() if case.mask else None,
-        )
-        for case in found.cases
-    }
 
 
 def test_msd_is_found_with_modalities_and_labels(tmp_path: Path) -> None:
@@ -81,7 +46,8 @@ def test_equal_modality_names_get_their_number(tmp_path: Path) -> None:
     ("written", "labels"),
     [
         ({"background": 0, "Core": 1, "rim": "2"}, {"core": 1, "rim": 2}),
-        ({"whole": [1, 2], "core": 1}, {}),
+        ({"whole": [1, 2], "core": 1}, {"label_2": 2, "core": 1}),
+        ({"core": 1.5}, {}),
         (None, {}),
         (["background", "core"], {}),
     ],
@@ -214,11 +180,12 @@ def test_a_folder_per_case_with_named_channels_and_mask(tmp_path: Path) -> None:
 def test_a_missing_root_is_a_wrong_setting(tmp_path: Path) -> None:
     message = refusal(tmp_path / "none", DataSettings())
     assert message.startswith(f"data.root: a folder that exists is needed, got {tmp_path / 'none'}; ")
-    touch(tmp_path, "file")
+    touch(tmp_path, "file", "cases.csv")
     assert f"got {tmp_path / 'file'} (a file); " in refusal(tmp_path / "file", DataSettings())
+    assert f"got {tmp_path / 'cases.csv'} (a file); " in refusal(tmp_path / "cases.csv", DataSettings(layout="msd"))
 
 
-@pytest.mark.parametrize("layout", ["auto", "brats", "pairs", "msd"])
+@pytest.mark.parametrize("layout", ["auto", "brats", "pairs", "msd", "nnunet", "bids", "csv"])
 def test_an_empty_root_is_a_wrong_setting(tmp_path: Path, layout: Any) -> None:
     message = refusal(tmp_path, DataSettings(layout=layout))
     assert message.startswith(("data.root: ", "data.layout: "))
@@ -248,52 +215,144 @@ def test_a_forced_layout_says_what_it_lacks(tmp_path: Path) -> None:
     assert "got channels {'CT': 'one'} and mask None; set data.channels=" in message
 
 
-def test_the_subject_is_found_in_the_case_name(tmp_path: Path) -> None:
-    touch(tmp_path, "images/p01_left.nii", "images/p01_right.nii", "images/p02_left.nii", "labels/p01_left.nii")
-    found = find_cases(tmp_path, DataSettings(subject=r"^(p\d+)_"))
-    assert [case.subject for case in found.cases] == ["p01", "p01", "p02"]
-    assert [case.subject for case in find_cases(tmp_path, DataSettings()).cases][:2] == ["p01_left", "p01_right"]
-    assert "data.subject: is a regular expression" in refusal(tmp_path, DataSettings(subject="("))
-    assert "has one group ( ) that holds the subject, got 0 groups" in refusal(tmp_path, DataSettings(subject="p"))
-    assert "finds the subject in every case name" in refusal(tmp_path, DataSettings(subject="(x)"))
-
-
-def scheme(settings: DataSettings, **labels: int) -> LabelScheme:
-    """Make the scheme of a data set that describes its labels itself."""
-    return label_scheme(settings, Found("msd", ("MRI",), (), labels))
-
-
-def test_labels_come_from_the_settings_else_from_the_data_set() -> None:
-    assert scheme(DataSettings(), anterior=1, posterior=2).labels == {"anterior": 1, "posterior": 2}
-    assert scheme(DataSettings(labels={"Core": 4}), anterior=1).labels == {"Core": 4}
-    with pytest.raises(Refusal, match=r"data\.labels: names are needed .*; set data\.labels, like") as caught:
-        scheme(DataSettings())
-    assert caught.value.exit_code == 2
-
-
-def test_the_tumour_is_a_region_in_any_case() -> None:
-    two = scheme(DataSettings(), a=1, b=3)
-    assert two.regions == {"a": (1,), "b": (3,), "foreground": (1, 3)}
-    assert two.tumour == "foreground"
-    assert scheme(DataSettings(), tumour=1, organ=2).tumour == "tumour"
-    assert scheme(DataSettings(), lesion=1).tumour == "lesion"
-    assert scheme(DataSettings(), lesion=1).regions == {"lesion": (1,)}
-    assert scheme(DataSettings(tumour="b"), a=1, b=3).regions == {"a": (1,), "b": (3,)}
-    regions = {"whole": (1, 3), "core": (3,)}
-    assert scheme(DataSettings(regions=regions, tumour="whole"), a=1, b=3).regions == regions
-
-
-def test_a_wrong_tumour_or_region_is_a_wrong_setting() -> None:
-    with pytest.raises(Refusal, match=r"data\.tumour: the tumour is one of the regions \['a', 'b'\], got c"):
-        scheme(DataSettings(tumour="c"), a=1, b=3)
-    with pytest.raises(Refusal, match=r"data\.tumour: is one of the regions \['foreground', 'organ'\]"):
-        scheme(DataSettings(), foreground=1, organ=2)
-    with pytest.raises(Refusal, match=r"data\.regions\.x: a region joins labels of \[1\]"):
-        scheme(DataSettings(regions={"x": (2,)}), a=1)
-
-
 @pytest.mark.skipif(not (DATA / "sarcoma").is_dir(), reason="needs ../shared/data/sarcoma")
 def test_the_sarcoma_folder_is_pairs() -> None:
     found = find_cases(DATA / "sarcoma", DataSettings(channels={"PET": "PET_image", "CT": "CT_image"}, mask="PET_mask"))
     assert (found.layout, len(found.cases)) == ("pairs", 34)
     assert all(len(case.channels) == 2 and case.mask for case in found.cases)
+
+
+def test_the_two_generations_of_brats_names_are_the_same_channels(tmp_path: Path) -> None:
+    for name in ("flair", "t1", "t1ce", "t2", "seg"):
+        touch(tmp_path, f"A/A_{name}.nii.gz")
+    for name in ("t2f", "t1n", "t1c", "t2w", "seg"):
+        touch(tmp_path, f"B/B-{name}.nii.gz")
+    found = find_cases(tmp_path, DataSettings())
+    assert found.channels == ("flair", "t1", "t1ce", "t2")
+    assert list(summary(found)["B"][0].values()) == [f"B/B-{name}.nii.gz" for name in ("t2f", "t1n", "t1c", "t2w")]
+    contrast = find_cases(tmp_path, DataSettings(channels={"contrast": "t1c"}))
+    assert [summary(contrast)[case][0]["contrast"] for case in "AB"] == ["A/A_t1ce.nii.gz", "B/B-t1c.nii.gz"]
+    touch(tmp_path, "A/A-t2f.nii.gz")
+    assert refusal(tmp_path).startswith("data.channels.flair: means one file of A, got A-t2f.nii.gz, A_flair.nii.gz; ")
+
+
+def test_brats_knows_grades_and_repeated_scans(tmp_path: Path) -> None:
+    touch(tmp_path, "set/HGG/A/A_t1.nii", "set/LGG/B/B_t1.nii")
+    assert [case.group for case in find_cases(tmp_path, DataSettings()).cases] == ["HGG", "LGG"]
+    assert [case.group for case in find_cases(tmp_path / "set/HGG", DataSettings()).cases] == [None]
+    names = ("BraTS-GLI-00001-000", "BraTS-GLI-00001-001", "BraTS-MEN-RT-0003-1", "BraTS2021_00001")
+    touch(tmp_path / "new", *(f"{name}/{name}-t1c.nii.gz" for name in names))
+    subjects = [case.subject for case in find_cases(tmp_path / "new", DataSettings()).cases]
+    assert subjects == ["BraTS-GLI-00001", "BraTS-GLI-00001", "BraTS-MEN-RT-0003", "BraTS2021_00001"]
+    by_name = find_cases(tmp_path / "new", DataSettings(subject="(.+)"))
+    assert [case.subject for case in by_name.cases] == list(names)
+
+
+@pytest.mark.parametrize("folders", [("images", "labels"), ("images", "masks"), ("imagesTr", "labelsTr")])
+def test_two_folders_go_by_several_names(tmp_path: Path, folders: tuple[str, str]) -> None:
+    touch(tmp_path, f"{folders[0]}/a.nrrd", f"{folders[1]}/a.mha")
+    found = find_cases(tmp_path, DataSettings(channels={"CT": "*"}, mask="*"))
+    assert (found.layout, summary(found)) == ("pairs", {"a": ({"CT": f"{folders[0]}/a.nrrd"}, f"{folders[1]}/a.mha")})
+
+
+def test_two_folders_of_masks_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.nii", "labels/a.nii", "masks/a.nii")
+    message = refusal(tmp_path)
+    assert "has one folder of images and one of masks, got images/ with labels/ and images/ with masks/; " in message
+
+
+def test_one_stem_in_two_formats_is_refused_naming_both(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.mha", "images/a.nii", "labels/a.nii")
+    assert "images/a.nii: a case has one file, got a.mha too; " in refusal(tmp_path, exit_code=1)
+    touch(tmp_path / "brats", "A/A_t1.nii.gz", "A/A_t1.nrrd", "A/A_t2.nrrd")
+    assert "means one file of A, got A_t1.nii.gz, A_t1.nrrd; " in refusal(tmp_path / "brats")
+
+
+def test_a_header_and_its_voxels_are_one_scan(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.hdr", "images/a.img", "labels/a.hdr", "labels/a.img", "images/b.mhd", "images/b.raw")
+    assert summary(find_cases(tmp_path, DataSettings())) == {
+        "a": ({"image": "images/a.hdr"}, "labels/a.hdr"),
+        "b": ({"image": "images/b.mhd"}, None),
+    }
+
+
+def dicom(folder: Path, ending: str = ".dcm") -> None:
+    """Make a folder of files that look like DICOM."""
+    folder.mkdir(parents=True)
+    for number in range(3):
+        (folder / f"{number:03d}{ending}").write_bytes(bytes(128) + b"DICM" + bytes(8))
+
+
+@pytest.mark.parametrize("ending", [".dcm", ".IMA", ""])
+def test_dicom_folders_are_channels_and_masks(tmp_path: Path, ending: str) -> None:
+    for case in ("P1", "P2"):
+        dicom(tmp_path / "set" / case / "CT_series", ending)
+        dicom(tmp_path / "set" / case / "other", ending)
+    touch(tmp_path, "set/P1/seg.nii.gz")
+    dicom(tmp_path / "set" / "P2" / "seg", ending)
+    found = find_cases(tmp_path / "set", DataSettings(channels={"CT": "CT*", "PET": "PET*"}, mask="seg"))
+    assert (found.layout, summary(found)) == (
+        "pairs",
+        {
+            "P1": ({"CT": "P1/CT_series"}, "P1/seg.nii.gz"),
+            "P2": ({"CT": "P2/CT_series"}, "P2/seg"),
+        },
+    )
+    dicom(tmp_path / "two" / "images" / "A", ending)
+    touch(tmp_path, "two/labels/A.dcm")
+    assert summary(find_cases(tmp_path / "two", DataSettings())) == {"A": ({"image": "images/A"}, "labels/A.dcm")}
+
+
+def test_what_is_linked_elsewhere_is_found_and_broken_links_are_not_lacking(tmp_path: Path) -> None:
+    touch(tmp_path, "store/one", "set/images/note.txt")
+    (tmp_path / "set/images/a.nii").symlink_to(tmp_path / "store/one")
+    (tmp_path / "set/images/b.nii").symlink_to(tmp_path / "store/gone")
+    (tmp_path / "set/images/self.nii").symlink_to(tmp_path / "set/images/self.nii")
+    (tmp_path / "set/labels").symlink_to(tmp_path / "set/images")
+    found = summary(find_cases(tmp_path / "set", DataSettings()))
+    assert found["b"] == ({"image": "images/b.nii"}, "labels/b.nii")
+    assert list(found) == ["a", "b", "self"]
+
+
+def test_pipes_are_no_scans(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.nii", "labels/a.nii")
+    os.mkfifo(tmp_path / "images/b.nii")
+    assert list(summary(find_cases(tmp_path, DataSettings()))) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a\\b", "'a\\\\b'"), ("a\tb", "'a\\tb'"), ("x" * 201, repr("x" * 201)[:80])]
+)
+def test_names_that_name_no_file_everywhere_are_refused(tmp_path: Path, name: str, shown: str) -> None:
+    touch(tmp_path, f"images/{name}.nii", f"labels/{name}.nii")
+    rule = "a case name is a file name: at most 200 letters, no / or \\, no dot in front"
+    assert f"data.root: {rule}, got {shown}; rename the case" in refusal(tmp_path, exit_code=1)
+
+
+def test_names_that_differ_only_in_case_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "images/Anna.nii", "images/anna.nii", "labels/Anna.nii")
+    assert "stands for one case, got Anna and anna; " in refusal(tmp_path, exit_code=1)
+
+
+def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.nii", "labels/a.nii")
+    with open(os.fsencode(tmp_path / "images") + b"/\xff.nii", "wb"):
+        pass
+    assert "names of scans and folders are UTF-8, got '" in refusal(tmp_path, exit_code=1)
+
+
+def test_a_mask_is_not_named_where_the_layout_names_it(tmp_path: Path) -> None:
+    described(tmp_path, "a")
+    message = refusal(tmp_path, DataSettings(layout="msd", mask="seg"))
+    assert message.startswith("data.mask: is not set for the layout msd, which says itself where masks are, got seg; ")
+
+
+def test_one_label_named_twice_is_refused(tmp_path: Path) -> None:
+    described(tmp_path, "a", labels={"Core": 1, "core": 2})
+    assert '"labels" has every name once, in upper or lower case, got core; ' in refusal(tmp_path, exit_code=1)
+
+
+def test_a_huge_description_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "dataset.json").open("wb") as file:
+        file.truncate(1 << 36)
+    assert f"dataset.json: has at most 64 MiB, got {1 << 36} bytes; " in refusal(tmp_path, exit_code=1)

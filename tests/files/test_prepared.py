@@ -40,6 +40,15 @@ def test_round_trip(tmp_path: Path) -> None:
         assert np.array_equal(places, case.seeds[index])
 
 
+@pytest.mark.parametrize(("annotated", "missing"), [(None, ()), ((), (1,)), ((1, 3), (0, 1))])
+def test_what_was_annotated_and_what_is_missing_comes_back(
+    tmp_path: Path, annotated: tuple[int, ...] | None, missing: tuple[int, ...]
+) -> None:
+    write_prepared(tmp_path, replace(prepared_case(), annotated=annotated, missing=missing))
+    back = read_prepared(tmp_path)
+    assert (back.annotated, back.missing) == (annotated, missing)
+
+
 def test_arrays_are_read_only_maps(tmp_path: Path) -> None:
     write_prepared(tmp_path, prepared_case())
     back = read_prepared(tmp_path)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medseg.ops.cohorts import columns, measures_of, summarise
+from medseg.ops.cohorts import columns, looked_for, measures_of, summarise
 
 Row = dict[str, object]
 
@@ -193,3 +193,29 @@ def test_a_data_set_without_healthy_scans_has_no_specificity() -> None:
 def test_a_measure_that_is_text_is_not_guessed_at() -> None:
     with pytest.raises(TypeError, match=r"a measure is a number, got '0\.5'"):
         summary([row("t1", "core", dice="0.5")])
+
+
+def test_scans_without_annotation_of_the_tumour_are_in_neither_cohort() -> None:
+    """One from a healthy subject, which then is not known to be healthy, one from a tumour subject, one alone."""
+    unknown = [
+        {**one, "cohort": "unknown"}
+        for case, subject in (("h1-c", "h1"), ("t1-c", "t1"), ("u1", "u1"))
+        for one in [row(case, "core"), row(case, "oedema", dice=0.5), row(case, "tumour"), row(case, "healthy")]
+        if one["subject"] == subject
+    ]
+    found, before = summary([*ROWS, *unknown]), summary()
+    assert at(found, "cohorts", "unknown", "n") == 3
+    assert at(before, "cohorts", "unknown", "n") == 0
+    assert at(found, "cohorts", "tumour", "dice") == at(before, "cohorts", "tumour", "dice")
+    assert at(found, "cohorts", "healthy") == at(before, "cohorts", "healthy")
+    judged = at(found, "cohorts", "tumour", "detection")
+    assert at(judged, "tumour_subjects") == 3
+    assert (at(judged, "healthy_subjects"), at(judged, "clean")) == (2, 1)
+    assert at(found, "regions", "tumour", "dice", "undefined") == 2 + 3
+    assert at(found, "regions", "oedema", "dice", "n") == at(before, "regions", "oedema", "dice", "n") + 3  # type: ignore[operator]
+
+
+def test_a_row_of_a_region_that_nobody_looked_for_has_no_cell() -> None:
+    assert not looked_for(row("t1", "core"))
+    assert looked_for(row("h1", "core", volume_truth_ml=0.0))
+    assert looked_for(row("t1", "all", miou=0.0))

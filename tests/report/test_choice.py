@@ -30,6 +30,11 @@ def test_worst_median_and_best_come_in_order_and_alarms_by_size() -> None:
     ]
 
 
+def test_scans_of_unknown_cohort_are_no_false_alarms() -> None:
+    unknown = {"case": "u", "region": "tumour", "cohort": "unknown", "dice": None, "volume_predicted_ml": None}
+    assert choose([unknown], "tumour", ["u"], 3) == []
+
+
 def test_cases_without_a_prediction_are_not_chosen() -> None:
     chosen = choose(rows({"a": 0.0, "b": 0.9}, {}), "tumour", ["b"], 3)
     assert [(g.heading, g.cases) for g in chosen] == [("The worst scan", ("b",))]

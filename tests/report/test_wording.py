@@ -8,7 +8,7 @@ from medseg.report.wording import answer, interval, number, part, tissue
 
 
 def summary(
-    ill: int = 7, subjects: int = 7, well: int = 4, clean: int = 3, most: float | None = 1.25
+    ill: int = 7, subjects: int = 7, well: int = 4, clean: int = 3, most: float | None = 1.25, unknown: int = 0
 ) -> dict[str, Any]:
     return {
         "held_out": ["a"] * (ill + well),
@@ -20,6 +20,7 @@ def summary(
                 "detection": {"tumour_subjects": subjects},
             },
             "healthy": {"n": well, "clean": clean, "false_positive_ml": {"max": most}},
+            "unknown": {"n": unknown},
         },
     }
 
@@ -55,6 +56,18 @@ def summary(
             summary(ill=0, well=1, clean=0),
             "tumour",
             "The held-out set has no scan with tumour; on 1 healthy scan it marked 1.25 ml.",
+        ),
+        (
+            summary(ill=0, well=1, clean=1, unknown=2),
+            "tumour",
+            "The held-out set has no scan with tumour; on 1 healthy scan it marked nothing at all. In 2 further scans "
+            "nobody annotated tumour.",
+        ),
+        (
+            summary(well=0, unknown=1),
+            "organ",
+            "On 7 held-out patients with organ the network's organ Dice is 0.890 [0.850, 0.920]. There are no healthy "
+            "scans in the held-out set. In 1 further scan nobody annotated organ.",
         ),
         (summary(ill=0, well=0), "tumour", "No scan was held out, so nothing can be said about new patients."),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medseg.files.nifti import write_image, write_mask
+from medseg.files.nifti.writing import write_image, write_mask
 from medseg.files.records import CaseRecord, FileRecord, Reason, SchemeRecord, write_record
 from medseg.stages.report import ReportSettings
 from medseg.stages.report import run as report
@@ -27,12 +27,13 @@ SPACING_MM = (1.0, 1.0, 2.0)
 class Tiny:
     """One case: tumour or healthy; the prediction is moved by `shift` voxels, or missing (None).
 
-    A healthy case with a shift other than 0 gets a false lesion.
+    A healthy case with a shift other than 0 gets a false lesion. `annotated` are the labels that were looked for.
     """
 
     case: str
     tumour: bool = True
     shift: int | None = 0
+    annotated: tuple[str, ...] | None = None
 
 
 CASES = (
@@ -110,6 +111,7 @@ def _write_case(folder: Path, one: Tiny) -> CaseRecord:
         shape=SHAPE,
         affine=tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in affine),
         spacing_mm=SPACING_MM,
+        annotated=one.annotated,
         tumour_voxels=int(np.count_nonzero(truth)),
     )
     write_record(folder / "cases" / f"{one.case}.json", record)

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from medseg.engines.sampling.settings import PatchSettings
-from medseg.files.layouts import DataSettings
-from medseg.files.nifti import write_image, write_mask
+from medseg.files.layouts.find import DataSettings
+from medseg.files.nifti.writing import write_image, write_mask
 from medseg.files.records import SchemeRecord
 from medseg.networks.settings import Monai, UNet2D, UNet3D
 from medseg.ops.loss_settings import LossSettings
 from medseg.stages import fingerprint, index
+from medseg.stages.channels import Preparation
 from medseg.stages.fingerprint import FingerprintStage, make_plan
-from medseg.stages.prepare import Preparation, PrepareSettings
+from medseg.stages.prepare import PrepareSettings
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
 from medseg.values.plan import Plan

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import io
 import json
 import logging
 import shutil
@@ -13,12 +15,14 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
-from medseg.files.layouts import DataSettings
-from medseg.files.nifti import write_image, write_mask
-from medseg.files.records import CaseRecord, SchemeRecord, read_case
+from medseg.files.layouts.find import DataSettings
+from medseg.files.nifti.writing import write_image, write_mask
+from medseg.files.records import CaseRecord, SchemeRecord, read_case, read_cases, read_sights
 from medseg.stages.index import IndexSettings, run
+from medseg.stages.intake import looking
 from medseg.values.digests import digest_of_file
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
@@ -62,13 +66,15 @@ def made(root: Path, *cases: str) -> Path:
 def indexed(root: Path, out: Path, settings: DataSettings = SETTINGS) -> dict[str, CaseRecord]:
     """Run the stage and return the table's records."""
     out.mkdir(exist_ok=True)
-    run(IndexSettings(data=settings), {"data": root}, out, Machine(threads=2))
+    run(IndexSettings(data=settings), {"data": root}, out, Machine(threads=2, store=str(out.parent / "store")))
     table = json.loads((out / "cases.json").read_text())
     records = [CaseRecord.model_validate_json(json.dumps(record)) for record in table["cases"]]
     accepted = {f"{record.case}.json" for record in records if record.refused is None}
     assert {path.name for path in (out / "cases").iterdir()} == accepted
     for record in records:
-        assert record.refused is not None or read_case(out / "cases" / f"{record.case}.json") == record
+        alone = record.model_copy(update={"findings": ()})
+        assert record.refused is not None or read_case(out / "cases" / f"{record.case}.json") == alone
+    assert list(read_cases(out / "cases.json")) == records
     return {record.case: record for record in records}
 
 
@@ -186,8 +192,9 @@ def test_a_grid_refusal_names_both_files(tmp_path: Path) -> None:
 def test_a_file_in_two_parts_is_refused(tmp_path: Path) -> None:
     root = made(tmp_path / "data", "A")
     settings = SETTINGS.model_copy(update={"channels": {"one": "A_t1", "other": "*t1"}, "mask": "A_seg"})
-    with pytest.raises(Refusal, match="every channel and the mask has a file of its own, got A/A_t1"):
-        indexed(root, tmp_path / "out", settings)
+    reason = indexed(root, tmp_path / "out", settings)["A"].refused
+    assert reason is not None
+    assert (reason.rule, reason.value) == ("every channel and the mask has a file of its own", "A/A_t1.nii.gz")
 
 
 @pytest.mark.parametrize("axes", [(2, 0, 1), (1, 0, 2), (0, 2, 1)])
@@ -236,23 +243,10 @@ def test_the_volumes_of_a_4d_file_are_channels(tmp_path: Path) -> None:
     assert (records["y"].refused.rule, records["y"].refused.value) == ("holds 2 volume(s)", "3")
 
 
-def test_nothing_usable_is_refused_with_the_commonest_reason(tmp_path: Path) -> None:
-    root = made(tmp_path / "data", "A", "B", "C")
-    (root / "A/A_seg.nii.gz").unlink()
-    for case in "BC":
-        truncate(root / case / f"{case}_t1.nii.gz")
-    with pytest.raises(Refusal) as caught:
-        indexed(root, tmp_path / "out")
-    assert str(caught.value).startswith(
-        "data.root: at least one case can be used, got none of 3; 2 of them: B/B_t1.nii.gz"
-    )
-    assert caught.value.exit_code == 1
-
-
 def test_a_missing_or_empty_root_is_a_wrong_setting(tmp_path: Path) -> None:
     for root in (tmp_path / "none", tmp_path):
         with pytest.raises(Refusal, match=r"^data\.root: ") as caught:
-            run(IndexSettings(data=SETTINGS), {"data": root}, tmp_path, Machine())
+            run(IndexSettings(data=SETTINGS), {"data": root}, tmp_path, Machine(store=str(tmp_path / "store")))
         assert caught.value.exit_code == 2
 
 
@@ -264,8 +258,8 @@ def test_the_same_data_elsewhere_gives_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / "two" / "cases").mkdir(parents=True)
     (tmp_path / "two" / "cases" / "C.json").write_text("from an earlier draft")
     indexed(tmp_path / "copy" / "deeper", tmp_path / "two")
-    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.json"))
-    assert len(files) == 7
+    files = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*.json*"))
+    assert len(files) == 9
     for file in files:
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
 
@@ -310,8 +304,53 @@ def test_labels_are_taken_from_the_masks_where_nobody_names_them(tmp_path: Path)
             write = write_image if name == "images" else write_mask
             write(root / name / f"case_{number}.nii.gz", Volume(voxels[None], np.eye(4)))
     (tmp_path / "out").mkdir()
-    run(IndexSettings(data=DataSettings()), {"data": root}, tmp_path / "out", Machine())
+    run(IndexSettings(data=DataSettings()), {"data": root}, tmp_path / "out", Machine(store=str(tmp_path / "store")))
     scheme = json.loads((tmp_path / "out" / "scheme.json").read_text())
     assert scheme["labels"] == {"label_1": 1, "label_4": 4}
     assert scheme["regions"]["foreground"] == [1, 4]
     assert scheme["tumour"] == "foreground"
+
+
+def test_every_file_of_a_case_is_looked_at_even_if_one_is_bad(tmp_path: Path) -> None:
+    root = made(tmp_path / "data", "A", "B")
+    truncate(root / "B/B_flair.nii.gz")
+    save(root / "B/B_t1.nii.gz", np.full((8, 7, 6), 3.5))
+    found = indexed(root, tmp_path / "out")["B"].findings
+    assert [(one.severity, one.file) for one in found] == [
+        ("refuse", "B/B_flair.nii.gz"), ("refuse", "B/B_t1.nii.gz"),
+    ]  # fmt: skip
+
+
+def test_what_was_seen_is_written_for_every_readable_case(tmp_path: Path) -> None:
+    root = made(tmp_path / "data", "A", "B", "C")
+    truncate(root / "B/B_flair.nii.gz")
+    (root / "B/B_t1.nii.gz").unlink()
+    indexed(root, tmp_path / "out")
+    sights = list(read_sights(tmp_path / "out" / "sights.jsonl"))
+    assert [one.case for one in sights] == ["A", "C"]
+    sight = sights[0]
+    voxel_ml = abs(np.linalg.det(AFFINE[:3, :3])) / 1000
+    assert list(sight.channels) == list(sight.miniatures) == ["flair", "t1"]
+    assert sight.channels["flair"].percentiles[0] == pytest.approx(float(voxels(0).min()))
+    assert sight.label_ml == pytest.approx({"core": 6 * voxel_ml, "rim": 12 * voxel_ml})
+    assert (sight.lesion_count, sight.lesions_ml) == (1, pytest.approx((18 * voxel_ml,)))
+    assert Image.open(io.BytesIO(base64.b64decode(sight.picture))).format == "WEBP"
+    dataset = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert all({"severity", "rule", "value", "remedy"} <= set(finding) for finding in dataset)
+
+
+def test_a_second_look_remembers_all_but_what_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = made(tmp_path / "data", "A", "B", "C")
+    before = indexed(root, tmp_path / "out")
+    looked: list[str] = []
+    real = looking.examine
+    monkeypatch.setattr(looking, "examine", lambda case, *rest: looked.append(case.case) or real(case, *rest))
+    again = indexed(root, tmp_path / "again")
+    assert (looked, again) == ([], before)
+    save(root / "B/B_t1.nii.gz", voxels(77))
+    assert indexed(root, tmp_path / "third").keys() == before.keys()
+    assert looked == ["B"]
+    indexed(root, tmp_path / "fourth", SETTINGS.model_copy(update={"repair": ("round_mask",)}))
+    assert looked == ["B", "A", "B", "C"]
+    for name in ("cases.json", "sights.jsonl", "dataset.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from medseg.files.nifti import write_image, write_mask
+from medseg.files.nifti.writing import write_image, write_mask
 from medseg.files.prepared import read_prepared
 from medseg.files.records import CaseRecord, FileRecord, SchemeRecord, write_record
 from medseg.ops.body import BodySettings
@@ -20,15 +20,14 @@ from medseg.ops.orientation import to_canonical
 from medseg.ops.placement import prepared_affine, read_placement, restore_mask, restore_scores, stored_grid
 from medseg.ops.resampling import Shape
 from medseg.stages.cases import load_channels, load_mask
+from medseg.stages.channels import Preparation, normalisation_kinds
 from medseg.stages.prepare import (
-    Preparation,
     Prepared,
     PrepareSettings,
     as_record,
     class_indices,
     draw_seeds,
     foreground_intensities,
-    normalisation_kinds,
     prepare_case,
     resampled_shape,
     run,
@@ -270,11 +269,11 @@ def test_foreground_intensities_are_those_under_the_mask() -> None:
 
 
 def test_kinds_of_normalisation() -> None:
-    assert normalisation_kinds(["PET", "CT"], PrepareSettings(normalise="none")) == {"PET": "none", "CT": "none"}
-    chosen = PrepareSettings(normalise={"CT": "ct", "PET": "log_zscore"})
+    assert normalisation_kinds(["PET", "CT"], "none") == {"PET": "none", "CT": "none"}
+    chosen = PrepareSettings(normalise={"CT": "ct", "PET": "log_zscore"}).normalise
     assert list(normalisation_kinds(["PET", "CT"], chosen).items()) == [("PET", "log_zscore"), ("CT", "ct")]
     with pytest.raises(Refusal, match=r"prepare.normalise.MR: one kind for each channel of \['PET', 'MR'\]") as refused:
-        normalisation_kinds(["PET", "MR"], PrepareSettings(normalise={"PET": "zscore"}))
+        normalisation_kinds(["PET", "MR"], {"PET": "zscore"})
     assert refused.value.exit_code == 2
     with pytest.raises(ValidationError):
         PrepareSettings.model_validate({"normalise": "zscores"})
@@ -290,12 +289,12 @@ def test_refusals(tmp_path: Path) -> None:
     empty = PrepareSettings(body=BodySettings(kind="threshold", above=5000.0))
     with pytest.raises(Refusal, match="p01 body: at least one voxel is body, got threshold"):
         run(empty, inputs, tmp_path / "out", MACHINE)
-    with pytest.raises(Refusal, match="p01: the case has a mask and a known grid, got None"):
+    with pytest.raises(Refusal, match="p01: the case has a mask, got none"):
         load_mask(record.model_copy(update={"mask": None}), tmp_path)
     with pytest.raises(Refusal, match="p01: a case has at least one channel, got none"):
         load_channels(record.model_copy(update={"channels": {}}), tmp_path)
     moved = Volume(mask_of(stored).voxels, stored.affine + np.eye(4, k=3))
-    with pytest.raises(Refusal, match=r"p01: mask and first channel share a grid, got shape .* 1 voxels apart"):
+    with pytest.raises(Refusal, match=r"the mask lies on the grid of the first channel .*, got corners 1 voxels away"):
         load_mask(store_case(tmp_path, {"T1": stored}, moved), tmp_path)
     with pytest.raises(Refusal, match=r"p01: labels of the mask are among \(0, 2, 5\), got \[7\]"):
         class_indices("p01", np.full((2, 2, 2), 7, np.uint8), LabelScheme(SCHEME.labels, SCHEME.regions, "tumour"))

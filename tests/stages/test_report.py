@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from medseg.files.nifti import read_mask, write_mask
+from medseg.files.nifti.writing import write_mask
+from medseg.files.records import read_scheme, write_record
+from medseg.files.scans import read_mask
 from medseg.report.scores import read_scores
 from medseg.report.wording import number
 from medseg.stages.report import ReportSettings, run
@@ -201,3 +203,45 @@ def test_a_prediction_of_another_shape_is_refused(tmp_path: Path) -> None:
     write_mask(path, Volume(mask.voxels[:, :-1], mask.affine))
     with pytest.raises(Refusal, match=r"one: the prediction has the scan's shape \(14, 12, 10\), got \(13, 12, 10\)"):
         write(inputs, tmp_path / "out")
+
+
+def test_a_scan_without_annotation_of_the_tumour_is_shown_and_counts_as_neither(tmp_path: Path) -> None:
+    cases = (*CASES, Tiny("partial", shift=2, annotated=("rim",)), Tiny("hidden", shift=None, annotated=("core",)))
+    out = make_report(tmp_path, cases)
+    page = Page((out / "report.html").read_text(encoding="utf-8"))
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert [summary["cohorts"][name]["n"] for name in ("tumour", "healthy", "unknown")] == [4, 2, 2]
+    assert summary["regions"]["rim"]["dice"]["n"] == 6 - 1
+    assert summary["answer"].endswith(" In 2 further scans nobody annotated tumour.")
+    assert summary["answer"] in page.text
+    assert "In 2 scans tumour was not annotated: they are in neither cohort." in page.text
+    assert "Undefined, because both truth and prediction are empty: 1 for tumour, 1 for core, 2 for rim." in page.text
+    assert "Undefined, because nobody annotated it in that scan: 2 for tumour, 1 for core, 1 for rim." in page.text
+    assert {"unknown", "tumour not annotated", "failed, tumour not annotated", "failed"} <= set(page.cells)
+    assert not any(str(attributes.get("alt")).endswith("of partial") for _, attributes in page.elements)
+    with Image.open(out / "cases" / "partial.png") as shown, Image.open(out / "cases" / "poor.png") as whole:
+        assert 2 * whole.height < shown.width < 3 * whole.height
+
+
+def test_a_case_that_was_not_scored_is_not_judged_where_nobody_annotated(tmp_path: Path) -> None:
+    inputs = make_inputs(tmp_path / "in", (*CASES, Tiny("partial", annotated=("rim",))))
+    del inputs["scores/partial"]
+    rows = [row for row in read_scores(write(inputs, tmp_path / "out") / "scores.csv") if row["case"] == "partial"]
+    assert {row["region"]: row["dice"] for row in rows} == {"core": None, "rim": 0.0, "tumour": None}
+    assert {row["cohort"] for row in rows} == {"unknown"}
+
+
+def test_ignored_voxels_are_not_painted_as_predicted(tmp_path: Path) -> None:
+    """A false alarm that lies in the ignored part leaves the picture of a scan without one."""
+    plain = make_report(tmp_path / "plain", [Tiny("good"), Tiny("alarm", tumour=False, shift=0)])
+    inputs = make_inputs(tmp_path / "in", [Tiny("good"), Tiny("alarm", tumour=False, shift=2)])
+    scheme = read_scheme(inputs["scheme"])
+    write_record(inputs["scheme"], scheme.model_copy(update={"ignore": 5}))
+    path = inputs["data"] / "alarm" / "mask.nii.gz"
+    mask = read_mask(path)
+    ignored = mask.voxels.copy()
+    ignored[:, 2:4, 2:4, 2:4] = 5
+    write_mask(path, Volume(ignored, mask.affine))
+    out = write(inputs, tmp_path / "out")
+    assert (out / "cases/alarm.png").read_bytes() == (plain / "cases/alarm.png").read_bytes()
+    assert "voxels with the number 5, which nobody annotated" in (out / "report.html").read_text(encoding="utf-8")

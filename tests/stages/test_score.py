@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medseg.files.nifti import write_image, write_mask
+from medseg.files.nifti.writing import write_image, write_mask
 from medseg.files.records import CaseRecord, FileRecord, SchemeRecord, write_record
 from medseg.ops import overlap
 from medseg.ops.body import BodySettings
 from medseg.ops.cohorts import columns
 from medseg.ops.orientation import to_canonical
-from medseg.stages.score import Scan, ScoreStage, run, score_scan
+from medseg.stages.score import ScoreStage, run
+from medseg.stages.scoring import Scan, score_scan
 from medseg.values.error import Refusal
 from medseg.values.labels import LabelScheme
 from medseg.values.machine import Machine

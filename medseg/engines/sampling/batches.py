@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 def shape_of(case: PreparedCase) -> CaseShape:
     """Return what drawing needs of a prepared case."""
     x, y, z = case.classes.shape
-    return CaseShape((x, y, z), case.spacing_mm, case.image.shape[0], case.seeds)
+    return CaseShape((x, y, z), case.spacing_mm, case.image.shape[0], case.seeds, case.missing)
 
 
 def batches(
@@ -39,8 +39,8 @@ def batches(
     shapes = [shape_of(case) for case in cases]
     for step in count(first_step):
         draws = draw_batch(seed, step, shapes, plan.patch, plan.batch, patches, augment)
-        images, classes = cut(draws, cases, plan.patch, plan.plane, device)
-        yield Batch(change_intensity(images, draws), classes)
+        batch = cut(draws, cases, plan.patch, plan.plane, device)
+        yield Batch(change_intensity(batch.images, draws), batch.classes, batch.annotated)
 
 
 def ahead(source: Iterator[Item], depth: int = 2) -> Generator[Item, None, None]:

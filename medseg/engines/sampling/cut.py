@@ -12,14 +12,20 @@ from torch.nn import functional
 
 from medseg.engines.sampling.draw import Draw
 from medseg.files.prepared import PreparedCase
+from medseg.values.labels import IGNORED
 from medseg.values.volume import Array, FloatArray
 
 
 class Batch(NamedTuple):
-    """What one step learns from: images `(B, C, *space)` float32 and classes `(B, *space)` int64."""
+    """What one step learns from: images `(B, C, *space)` float32 and classes `(B, *space)` int64.
+
+    Classes are `IGNORED` where nobody annotated. annotated: `(B, 256)` bool by class index, whether a class was looked
+    for in the case that a patch is from, the background always; None where all classes were in all of them.
+    """
 
     images: Tensor
     classes: Tensor
+    annotated: Tensor | None = None
 
 
 def cut(
@@ -36,7 +42,20 @@ def cut(
     """
     pairs = [_cut(draw, cases[draw.case], np.asarray(patch), plane, device) for draw in draws]
     images = torch.stack([image for image, _ in pairs])
-    return Batch(images, torch.stack([classes for _, classes in pairs]))
+    classes = torch.stack([classes for _, classes in pairs])
+    return Batch(images, classes, _annotated([cases[draw.case] for draw in draws], device))
+
+
+def _annotated(cases: Sequence[PreparedCase], device: torch.device) -> Tensor | None:
+    """Return which classes were looked for in each case, None where all were in all."""
+    if all(case.annotated is None for case in cases):
+        return None
+    flags = np.ones((len(cases), IGNORED + 1), np.bool_)
+    for row, case in zip(flags, cases, strict=True):
+        if case.annotated is not None:
+            row[1:] = False
+            row[list(case.annotated)] = True
+    return _moved(flags, device)
 
 
 def _cut(

@@ -26,12 +26,16 @@ ANISOTROPIC = 3.0  # no turning in a plane whose steps differ by more than this 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CaseShape:
-    """What drawing needs of a case: its grid, its channels and `seeds`: class index -> voxels (N, 3) of that class."""
+    """What drawing needs of a case: its grid, its channels and `seeds`: class index -> voxels (N, 3) of that class.
+
+    `missing` are indices of channels that it lacks.
+    """
 
     shape: tuple[int, int, int]
     spacing_mm: tuple[float, float, float]
     channels: int
     seeds: Mapping[int, NDArray[np.integer]]
+    missing: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class Draw:
     """One patch. Its voxel `o` shows the case at `centre + matrix @ (o - (patch - 1) / 2)`, in voxel coordinates.
 
     `case` counts in the order of the cases given. `number` seeds the noise. `seed_voxel` is the labelled voxel that
-    the patch was placed on, None for a patch placed anywhere.
+    the patch was placed on, None for a patch placed anywhere. `blank` are the channels that are 0 everywhere: those
+    that the case lacks, and those that were dropped.
     """
 
     case: int
@@ -64,6 +69,7 @@ class Draw:
     intensity: tuple[Intensity, ...]
     number: int
     seed_voxel: tuple[int, int, int] | None
+    blank: tuple[int, ...] = ()
 
 
 def draw_batch(
@@ -113,7 +119,18 @@ def _draw(
     x, y, z = (float(place) for place in centre)
     rows = [(float(a), float(b), float(c)) for a, b, c in matrix]
     intensity = tuple(_intensity(generator, augment) for _ in range(case.channels))
-    return Draw(number, (x, y, z), (rows[0], rows[1], rows[2]), intensity, int(generator.integers(2**62)), voxel)
+    noise = int(generator.integers(2**62))
+    blank = _blank(generator, case, augment.channel_dropout.chance)
+    return Draw(number, (x, y, z), (rows[0], rows[1], rows[2]), intensity, noise, voxel, blank)
+
+
+def _blank(generator: np.random.Generator, case: CaseShape, chance: float) -> tuple[int, ...]:
+    """Draw the channels that are blank, after all other draws; one of those that the case has is always kept."""
+    present = [channel for channel in range(case.channels) if channel not in case.missing]
+    dropped = [channel for channel, place in enumerate(generator.random(case.channels)) if place < chance]
+    if present and set(present) <= set(dropped):
+        dropped.remove(present[generator.integers(len(present))])
+    return tuple(sorted({*dropped, *case.missing}))
 
 
 def _seed_voxel(generator: np.random.Generator, case: CaseShape) -> tuple[int, int, int]:

@@ -15,13 +15,16 @@ from medseg.engines.sampling.draw import Draw, Intensity
 def change_intensity(images: Tensor, draws: Sequence[Draw]) -> Tensor:
     """Return `images` (B, C, *space) with each channel changed as its draw says, by no draw the same bytes.
 
-    Nothing reads a value back from the device. The noise belongs to the draw's number and to the kind of device.
+    A blank channel is exactly 0, whatever its draw says. Nothing reads a value back from the device. The noise belongs
+    to the draw's number and to the kind of device.
     """
     changed = images.clone()
     neutral = Intensity()
     for sample, draw in enumerate(draws):
         for channel, intensity in enumerate(draw.intensity):
-            if intensity != neutral:
+            if channel in draw.blank:
+                changed[sample, channel] = 0
+            elif intensity != neutral:
                 changed[sample, channel] = _changed(images[sample, channel], intensity, draw.number + channel)
     return changed
 

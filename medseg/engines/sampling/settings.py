@@ -10,6 +10,7 @@ from medseg.values.settings import Settings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+CHANNEL_DROPOUT = 0.25  # where cases may lack channels and nothing else was set
 Span = TypeVar("Span", bound="SpanSettings")
 
 
@@ -116,6 +117,19 @@ class LowResolutionSettings(SpanSettings):
     high: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
+class ChannelDropoutSettings(Settings):
+    """Set whole channels of a patch to 0, never all of them, so that the network can do without."""
+
+    probability: Share | None = Field(
+        None, description="chance of each channel; null: 0.25 where cases may lack channels, else 0"
+    )
+
+    @property
+    def chance(self) -> float:
+        """The probability, 0 where it was left open."""
+        return self.probability or 0.0
+
+
 class AugmentSettings(Settings):
     """Random changes of training patches; probability 0 switches one off. The defaults are light."""
 
@@ -128,3 +142,11 @@ class AugmentSettings(Settings):
     noise: NoiseSettings = NoiseSettings()
     blur: BlurSettings = BlurSettings()
     low_resolution: LowResolutionSettings = LowResolutionSettings()
+    channel_dropout: ChannelDropoutSettings = ChannelDropoutSettings()
+
+    def for_missing_channels(self) -> AugmentSettings:
+        """Return settings that get a network used to missing channels, unless the dropout was set already."""
+        if self.channel_dropout.probability is not None:
+            return self
+        dropout = ChannelDropoutSettings(probability=CHANNEL_DROPOUT)
+        return self.model_copy(update={"channel_dropout": dropout})

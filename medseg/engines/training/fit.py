@@ -19,7 +19,7 @@ from medseg.engines.training.state import State
 from medseg.values.error import Refusal, wrong_setting
 from medseg.values.streams import stream
 
-Loss = Callable[[Tensor | tuple[Tensor, ...], Tensor], Tensor]
+Loss = Callable[[Tensor | tuple[Tensor, ...], Tensor, Tensor | None], Tensor]
 LAG = 16  # steps that a GPU may be behind before anybody waits for a loss
 
 
@@ -43,16 +43,16 @@ def fit(
 ) -> Iterator[Step]:
     """Take one step per batch and yield it: the caller logs, validates, saves and stops.
 
-    `state` is moved on in place, its step counted first. `pace` gives each step's factor of the learning rate. The
-    numbers of dropout belong to (seed, step). Refuses a loss that is not finite: on CUDA some steps later, and before
-    the loop ends, so that nothing waits for the device.
+    `loss` takes logits, classes and the batch's `annotated`. `state` is moved on in place, its step counted first.
+    `pace` gives each step's factor of the learning rate. The numbers of dropout belong to (seed, step). Refuses a loss
+    that is not finite: on CUDA some steps later, and before the loop ends, so that nothing waits for the device.
     """
     device = next(state.network.parameters()).device
     half = precision_of(settings, device)
     unchecked: deque[Step] = deque()
-    for images, classes in batches:
+    for batch in batches:
         state.tally.step += 1
-        step = _take(state, Batch(images, classes), loss, pace(state.tally.step), settings, seed, half)
+        step = _take(state, batch, loss, pace(state.tally.step), settings, seed, half)
         unchecked.append(step)
         if len(unchecked) > (LAG if device.type == "cuda" else 0):
             demand_finite(unchecked.popleft())
@@ -70,7 +70,7 @@ def _take(
     set_rate(state.optimiser, rate)
     with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=half):
         logits = state.network(batch.images)
-    value = loss(logits, batch.classes)
+    value = loss(logits, batch.classes, batch.annotated)
     state.optimiser.zero_grad()
     value.backward()  # type: ignore[no-untyped-call]
     norm = clip_grad_norm_(state.network.parameters(), settings.clip)

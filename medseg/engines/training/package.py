@@ -23,9 +23,11 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 class Card(Settings):
     """All that is needed to use the weights, and where they come from.
 
-    `channels` counts image channels; `mirror_axes` are the axes that training flipped. `step` is the step whose
-    averaged weights were kept, `steps` how many were taken; `validation_dice` is the mean over validation scans.
-    `medseg` is the version, `made_from` a digest of settings, plan, labels and the names of the cases.
+    `channels` counts image channels and `channel_names` names them, as far as they are known; `missing_channels` tells
+    whether training has shown that some may be missing, which then are 0 everywhere. `mirror_axes` are the axes that
+    training flipped. `step` is the step whose averaged weights were kept, `steps` how many were taken;
+    `validation_dice` is the mean over validation scans. `medseg` is the version, `made_from` a digest of settings,
+    plan, labels and the names of the cases.
     """
 
     medseg: str
@@ -35,6 +37,8 @@ class Card(Settings):
     scheme: SchemeRecord
     activation: Literal["softmax", "sigmoid"]
     channels: int
+    channel_names: tuple[str, ...] = ()
+    missing_channels: bool = False
     mirror_axes: tuple[int, ...]
     step: int
     steps: int

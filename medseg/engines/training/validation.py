@@ -8,8 +8,9 @@ from time import monotonic
 import numpy as np
 
 from medseg.files.prepared import PreparedCase
+from medseg.values.labels import IGNORED
 from medseg.values.streams import stream
-from medseg.values.volume import Array, FloatArray
+from medseg.values.volume import Array, BoolArray, FloatArray
 
 TIME_SHARE = 0.08  # of a budget in minutes
 Table = Sequence[Sequence[bool]]
@@ -21,24 +22,33 @@ def validation_order(seed: int, cases: Sequence[PreparedCase]) -> list[PreparedC
     return [labelled[place] for place in stream(seed, "validation").permutation(len(labelled))]
 
 
-def case_dice(scores: FloatArray, classes: Array, membership: Table | None) -> float | None:
+def case_dice(
+    scores: FloatArray, classes: Array, membership: Table | None, annotated: Sequence[int] | None = None
+) -> float | None:
     """Return the mean Dice of the classes (or, with `membership`, regions) present in the truth; None if none is.
 
-    scores: `(outputs, X, Y, Z)` probabilities.  classes: `(X, Y, Z)` class indices, 0 = background.
+    scores: `(outputs, X, Y, Z)` probabilities.  classes: `(X, Y, Z)` class indices, 0 = background; voxels that are
+    `IGNORED` are left out.  annotated: the foreground classes that were looked for in this case, None for all; other
+    classes, and regions that hold one of them, are left out.
     With a membership table (regions x classes) an output counts where it is above 0.5, else where it is the largest.
     """
+    counted = classes != IGNORED
+    unknown = set() if annotated is None else set(range(1, IGNORED)) - set(annotated)
     if membership is None:
         found = scores.argmax(0)
-        pairs = [(found == index, classes == index) for index in range(1, len(scores))]
+        known = [index for index in range(1, len(scores)) if index not in unknown]
+        pairs = [(found == index, classes == index) for index in known]
     else:
-        rows = np.asarray(membership, bool)
-        pairs = [(score > 0.5, row[classes]) for score, row in zip(scores, rows, strict=True)]
-    values = [
-        2.0 * np.count_nonzero(found & truth) / (np.count_nonzero(found) + np.count_nonzero(truth))
-        for found, truth in pairs
-        if truth.any()
-    ]
+        members = [{index for index, inside in enumerate(row) if inside} for row in membership]
+        named = [(score, row) for score, row in zip(scores, members, strict=True) if not row & unknown]
+        pairs = [(score > 0.5, np.isin(classes, sorted(row))) for score, row in named]
+    values = [_dice(found & counted, truth) for found, truth in pairs if truth.any()]
     return float(np.mean(values)) if values else None
+
+
+def _dice(found: BoolArray, truth: BoolArray) -> float:
+    both = np.count_nonzero(found & truth)
+    return 2.0 * both / (np.count_nonzero(found) + np.count_nonzero(truth))
 
 
 def score_cases(

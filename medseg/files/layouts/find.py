@@ -1,0 +1,107 @@
+"""Which cases lie in a folder, whatever the shape of the data set, and what their masks mean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+from medseg.files.layouts import bids, brats, csv_list, msd, nnunet, pairs
+from medseg.files.layouts.labels import label_scheme
+from medseg.files.layouts.people import with_people
+from medseg.files.layouts.tree import Tree, is_plain
+from medseg.files.layouts.values import ChannelFile, DataSettings, Found, FoundCase
+from medseg.values.error import Refusal, wrong_setting
+
+__all__ = ["ChannelFile", "DataSettings", "Found", "FoundCase", "find_cases", "label_scheme"]
+
+_LAYOUTS: dict[str, ModuleType] = {
+    "msd": msd,
+    "nnunet": nnunet,
+    "brats": brats,
+    "bids": bids,
+    "pairs": pairs,
+    "csv": csv_list,
+}
+_SHAPES = (
+    "msd (dataset.json with training pairs), nnunet (imagesTr/CASE_0000.nii.gz and labelsTr/), "
+    "brats (a folder per case: *_flair, *_t1, ..., *_seg), bids (sub-*/anat/ and derivatives/), "
+    "csv (a table with the columns case, label and one per channel) or "
+    "pairs (images/ and labels/, or a folder per case with data.channels and data.mask)"
+)
+_LONGEST_NAME = 200
+
+
+def find_cases(root: Path, settings: DataSettings) -> Found:
+    """Find the cases below `root`, sorted by name, in the layout that is set or that fits. `root` may be a CSV file.
+
+    Paths are relative to the folder (of the file), or absolute where the data set names them so.
+    A missing channel or mask is no refusal here: the case lacks it. Refuses a root that is no folder and no table, a
+    folder that fits no layout or two of them (exit code 2), a malformed description of the data set, and names of cases
+    that could be no file names or that differ only in upper and lower case.
+    """
+    _check_root(root, settings)
+    try:
+        tree = Tree(root)
+        name = _layout(tree, settings)
+        found, table = _LAYOUTS[name].find(tree, settings)
+        if not found.cases:
+            value = _contents(tree)
+            raise wrong_setting("data.root", f"holds cases in the layout {name}", value, "check path and layout")
+    except OSError as error:
+        raise wrong_setting("data.root", "the folder can be read", error, "check its rights") from error
+    cases = sorted((with_people(case, settings, table) for case in found.cases), key=lambda case: case.case)
+    _check_names(cases)
+    complete: Found = replace(found, cases=tuple(cases))
+    return complete
+
+
+def _check_root(root: Path, settings: DataSettings) -> None:
+    named_table = root.name.lower().endswith(csv_list.ENDINGS) and settings.layout == "auto"
+    if root.is_dir() or (root.is_file() and (named_table or settings.layout == "csv")):
+        return
+    value = f"{root} (a file)" if root.exists() else str(root)
+    remedy = "set data.root to the data set's folder, or to a .csv file of its cases"
+    raise wrong_setting("data.root", "a folder that exists is needed", value, remedy)
+
+
+def _layout(tree: Tree, settings: DataSettings) -> str:
+    """Name the layout: the one that is set, csv for a table, else the only one that fits.
+
+    Layouts are told apart by what is in the folder, and none goes before another: dataset.json with "training" pairs is
+    msd unless the images are named per channel (nnunet); folders of datatypes below sub-* are bids and never brats or
+    pairs; imagesTr/ and labelsTr/ are pairs only without dataset.json and channel numbers. What fits two layouts after
+    that, like a table of cases beside images/ and labels/, is for the user to decide.
+    """
+    if settings.layout != "auto" or tree.sheet:
+        return "csv" if tree.sheet else settings.layout
+    fitting = [name for name, layout in _LAYOUTS.items() if layout.fits(tree, settings)]
+    if len(fitting) > 1:
+        remedy = f"set data.layout to {' or '.join(fitting)}"
+        raise wrong_setting("data.layout", "the folder fits one layout", " and ".join(fitting), remedy)
+    if not fitting:
+        raise wrong_setting("data.root", f"the folder fits a layout: {_SHAPES}", _contents(tree), "see data.layout")
+    return fitting[0]
+
+
+def _contents(tree: Tree) -> str:
+    listing = tree.listing()
+    names = sorted([*listing.folders, *listing.scans, *listing.others])
+    if not names:
+        return f"{tree.root}, an empty folder"
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{tree.root} with {', '.join(names[:3])}{more}"
+
+
+def _check_names(cases: list[FoundCase]) -> None:
+    """Refuse names that cannot name a file everywhere: records, predictions and pictures are named after the case."""
+    seen: dict[str, str] = {}
+    for case in cases:
+        name = case.case
+        if name.startswith(".") or set(name) & set("/\\") or not is_plain(name) or len(name) > _LONGEST_NAME:
+            rule = f"a case name is a file name: at most {_LONGEST_NAME} letters, no / or \\, no dot in front"
+            raise Refusal("data.root", rule, ascii(name)[:80] if name else "an empty name", "rename the case")
+        other = seen.setdefault(name.lower(), name)
+        if other is not name:
+            rule = "case names differ in more than upper and lower case, and each stands for one case"
+            raise Refusal("data.root", rule, f"{other} and {name}", "rename one of them")

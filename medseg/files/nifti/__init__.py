@@ -1,0 +1,1 @@
+"""NIfTI: the door, the header, the voxels, and writing."""

@@ -1,0 +1,90 @@
+"""A scan in a few numbers, so that thousands can be compared: percentiles, a miniature, the sizes of its lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import ndimage
+
+from medseg.ops.overlap import union_box
+from medseg.values.volume import Array, BoolArray, FloatArray
+
+PERCENTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
+MINIATURE = 8
+_MOST_SAMPLES = 1 << 15
+
+
+def intensity_percentiles(voxels: FloatArray) -> tuple[float, ...]:
+    """Return `PERCENTILES` of an image of any shape: lowest and highest exact, the others of every n-th voxel."""
+    sample = _sample(voxels)
+    inner = np.percentile(sample, PERCENTILES[1:-1])
+    return float(voxels.min()), *(float(value) for value in inner), float(voxels.max())
+
+
+def mean_and_sd(voxels: FloatArray) -> tuple[float, float]:
+    """Return mean and standard deviation of every n-th voxel."""
+    sample = _sample(voxels).astype(np.float64)
+    return float(sample.mean()), float(sample.std())
+
+
+def share_of_zeros(voxels: FloatArray) -> float:
+    """Return which share of the voxels is exactly 0."""
+    return 1.0 - float(np.count_nonzero(voxels)) / voxels.size
+
+
+def miniature(voxels: FloatArray) -> FloatArray:
+    """Average an image (X, Y, Z) to (8, 8, 8), then shift and scale to mean 0 and standard deviation 1 (float16).
+
+    Axes of fewer than 8 voxels repeat them. A constant miniature is all 0.
+    """
+    small: FloatArray = np.asarray(voxels, np.float32)
+    for axis, size in enumerate(voxels.shape):
+        starts = np.arange(MINIATURE) * size // MINIATURE
+        counts = np.maximum(1, np.diff([*starts, size]))
+        sums = np.add.reduceat(small, starts, axis=axis)
+        small = sums / counts.astype(np.float32).reshape([-1 if place == axis else 1 for place in range(3)])
+    spread = float(small.std())
+    return np.asarray((small - small.mean()) / (spread or 1.0), np.float16)
+
+
+def lesion_volumes_ml(lesions: BoolArray, voxel_ml: float) -> tuple[float, ...]:
+    """Return the volumes of the connected parts (26 neighbours) of a mask (X, Y, Z), largest first."""
+    box = union_box(lesions, lesions)
+    if box is None:
+        return ()
+    parts, number = ndimage.label(lesions[box], np.ones((3, 3, 3)))
+    sizes = np.sort(np.bincount(parts.ravel(), minlength=number + 1)[1:])[::-1]
+    return tuple(float(size) * voxel_ml for size in sizes)
+
+
+def count_numbers(labels: Array, expected: Sequence[int]) -> dict[int, int]:
+    """Count the voxels of every number in a mask (uint8, any shape), ascending; numbers without voxels are left out.
+
+    Numbers that are `expected` are counted by comparing, which is many times faster than sorting voxels into 256 bins.
+    """
+    counts = {number: int(np.count_nonzero(labels == number)) for number in expected}
+    if sum(counts.values()) < labels.size:
+        counts = dict(enumerate(np.bincount(labels.ravel(), minlength=256).tolist()))
+    return {number: count for number, count in sorted(counts.items()) if count}
+
+
+def constant_end(voxels: Array) -> int:
+    """Return how many slices at the end of the last axis hold one same value, as a reader leaves of a file cut short.
+
+    Slices of that value at the beginning too (a black margin on both sides) count against it.
+    """
+    last = voxels[0, 0, -1]
+    if (voxels[:, :, -1] != last).any():
+        return 0
+    differs = np.flatnonzero((voxels != last).any(axis=(0, 1)))
+    if differs.size == 0:
+        return int(voxels.shape[2])
+    end = int(voxels.shape[2]) - 1 - int(differs[-1])
+    return max(0, end - int(differs[0]))
+
+
+def _sample(voxels: FloatArray) -> FloatArray:
+    """Take every n-th voxel; n is odd, so that steps and rows do not fall into one rhythm."""
+    flat = voxels.reshape(-1)
+    return flat[:: (flat.size // _MOST_SAMPLES) | 1]

@@ -1,0 +1,1 @@
+"""Looking at one case: every file read, checked, and summed up."""

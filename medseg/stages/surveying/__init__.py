@@ -1,0 +1,1 @@
+"""What only shows when all cases of a set are looked at together."""

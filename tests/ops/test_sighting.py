@@ -1,0 +1,80 @@
+"""A scan in a few numbers: exact where it matters, and the same for a scan and its copy on other axes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from medseg.ops.sighting import (
+    constant_end,
+    count_numbers,
+    intensity_percentiles,
+    lesion_volumes_ml,
+    mean_and_sd,
+    miniature,
+    share_of_zeros,
+)
+
+
+def test_percentiles_of_a_small_scan_are_exact() -> None:
+    voxels = np.random.default_rng(0).normal(50, 9, (1, 20, 21, 22)).astype(np.float32)
+    wanted = np.percentile(voxels, (0, 1, 5, 25, 50, 75, 95, 99, 100))
+    assert np.allclose(intensity_percentiles(voxels), wanted)
+    assert mean_and_sd(voxels) == pytest.approx((voxels.mean(dtype=float), voxels.std(dtype=float)), rel=1e-6)
+
+
+def test_the_extremes_of_a_large_scan_are_exact_and_the_rest_is_close() -> None:
+    voxels = np.random.default_rng(1).normal(0, 1, (128, 128, 100)).astype(np.float32)
+    voxels[3, 5, 7], voxels[8, 8, 8] = -1000, 2000
+    found = intensity_percentiles(voxels)
+    assert (found[0], found[-1]) == (-1000, 2000)
+    assert np.allclose(found[1:-1], np.percentile(voxels, (1, 5, 25, 50, 75, 95, 99)), atol=0.08)
+
+
+def test_the_share_of_zeros_is_counted() -> None:
+    assert share_of_zeros(np.array([0, 1, 0, -2], np.float32)) == 0.5
+
+
+@given(st.tuples(*[st.integers(1, 30)] * 3))
+def test_a_miniature_has_mean_0_and_deviation_1_for_any_shape(shape: tuple[int, int, int]) -> None:
+    small = miniature(np.random.default_rng(2).random(shape, np.float32))
+    assert small.shape == (8, 8, 8)
+    if np.prod(shape) > 1:
+        assert abs(float(small.astype(float).mean())) < 1e-2
+        assert float(small.astype(float).std()) == pytest.approx(1, abs=1e-2)
+
+
+def test_a_miniature_averages_blocks() -> None:
+    blocks = np.random.default_rng(3).random((8, 8, 8)).astype(np.float32)
+    small = miniature(blocks.repeat(3, 0).repeat(2, 1).repeat(4, 2))
+    assert np.allclose(small, (blocks - blocks.mean()) / blocks.std(), atol=2e-3)
+    assert not miniature(np.full((9, 9, 9), 7, np.float32)).any()
+
+
+def test_scale_and_offset_leave_a_miniature_as_it_is() -> None:
+    voxels = np.random.default_rng(4).random((11, 12, 13), np.float32)
+    assert np.allclose(miniature(voxels), miniature(voxels * 1e6 - 1e5), atol=2e-2)
+
+
+def test_lesions_are_measured_apart_largest_first() -> None:
+    mask = np.random.default_rng(5).random((20, 20, 20)) > 0.95
+    parts, number = ndimage.label(mask, np.ones((3, 3, 3)))
+    wanted = sorted((np.count_nonzero(parts == place) * 0.5 for place in range(1, number + 1)), reverse=True)
+    assert lesion_volumes_ml(mask, 0.5) == tuple(wanted)
+    assert lesion_volumes_ml(np.zeros((3, 3, 3), bool), 0.5) == ()
+
+
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=40), st.lists(st.integers(0, 255), unique=True, max_size=9))
+def test_numbers_are_counted_whatever_was_expected(numbers: list[int], expected: list[int]) -> None:
+    found = count_numbers(np.array(numbers, np.uint8), expected)
+    assert found == {number: numbers.count(number) for number in sorted(set(numbers))}
+
+
+@pytest.mark.parametrize(("first", "last", "found"), [(0, 10, 0), (0, 6, 4), (3, 7, 0), (1, 5, 4), (0, 9, 1)])
+def test_an_empty_end_is_seen_where_the_beginning_is_not_empty_too(first: int, last: int, found: int) -> None:
+    voxels = np.zeros((4, 5, 10), np.float32)
+    voxels[1, 2, first:last] = 1
+    assert constant_end(voxels) == found
