@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from medseg.pipeline.code import digest_of_code
+from medseg.pipeline.memo import MEMO
 from medseg.pipeline.store import Finished, Source, Store, Task, write_whole
 from medseg.values.digests import digest_of
 from medseg.values.error import Refusal
@@ -52,7 +53,7 @@ class Runner:
 
     def __call__(self, stage: str, settings: Settings, inputs: Mapping[str, Source], case: str = "") -> Finished:
         """Return the finished task, doing it where needed; what the stage raises is noted and raised again."""
-        task = _task(stage, settings, inputs, case)
+        task = _task(self.store, stage, settings, inputs, case)
         found = self.store.find(task)
         because = "" if found else self.store.because(task)
         try:
@@ -96,7 +97,7 @@ class Foreteller:
 
     def __call__(self, stage: str, settings: Settings, inputs: Mapping[str, Source], case: str = "") -> Finished:
         """Return the finished task where it is in the store; raises Unfinished where it would have to be done."""
-        task = _task(stage, settings, inputs, case)
+        task = _task(self.store, stage, settings, inputs, case)
         found = self.store.find(task)
         because = "" if found else self.store.because(task)
         seconds = found.manifest["seconds"] if found else 0.0
@@ -111,8 +112,9 @@ def reason(error: Exception) -> str:
     return str(error) if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
 
 
-def _task(stage: str, settings: Settings, inputs: Mapping[str, Source], case: str) -> Task:
-    return Task(stage, case, digest_of_code(f"medseg.stages.{stage}"), settings.model_dump(mode="json"), inputs)
+def _task(store: Store, stage: str, settings: Settings, inputs: Mapping[str, Source], case: str) -> Task:
+    code = digest_of_code(f"medseg.stages.{stage}", memory=store.root / MEMO)
+    return Task(stage, case, code, settings.model_dump(mode="json"), inputs)
 
 
 def _unwritable(error: OSError, draft: Path) -> Refusal:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import scipy
 from pydantic import Field
-from scipy import ndimage
 
 from medseg.values.error import Refusal
 from medseg.values.settings import Settings
@@ -68,7 +68,7 @@ def otsu_threshold(values: FloatArray) -> tuple[float, float]:
 
 def fill_holes(mask: BoolArray) -> BoolArray:
     """Add every background object of `mask` (X, Y, Z) that touches no face of the volume."""
-    objects, count = ndimage.label(~mask)
+    objects, count = scipy.ndimage.label(~mask)
     outside = np.zeros(count + 1, np.bool_)
     for axis in range(mask.ndim):
         for face in (0, -1):
@@ -114,7 +114,7 @@ def _otsu_body(channel: FloatArray) -> BoolArray:
 
 def _largest(mask: BoolArray) -> BoolArray:
     """Keep the largest face-connected object; of equally large ones the first in memory order."""
-    objects, _ = ndimage.label(mask)
+    objects, _ = scipy.ndimage.label(mask)
     sizes: Array = np.bincount(objects.ravel())
     sizes[0] = 0
     return np.asarray((objects == int(np.argmax(sizes))) & mask, np.bool_)

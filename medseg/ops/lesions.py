@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from medseg.ops.overlap import Box, count, dice, union_box
 from medseg.ops.surfaces import drop_flat_axis, hd95_mm, surfaces_between
@@ -103,7 +103,7 @@ def score_lesions(
     """
     truth, predicted, spacing_mm = drop_flat_axis(truth, predicted, spacing_mm)
     components, component_count = _components(predicted)
-    boxes = ndimage.find_objects(components)
+    boxes = scipy.ndimage.find_objects(components)
     voxel_mm3 = float(np.prod(spacing_mm))
     sums = _Sums()
     for lesion, near, box in _separate_lesions(truth, rule.dilation):
@@ -135,7 +135,7 @@ def _scores(sums: _Sums, invented: int, penalty_mm: float) -> LesionScores:
 def _separate_lesions(truth: BoolArray, dilation: int) -> Iterator[tuple[BoolArray, BoolArray, Box]]:
     """Yield each lesion, its dilated self, and the box of the scan that both arrays cover."""
     joined, _ = _components(_dilate(truth, dilation))
-    for name, box in enumerate(ndimage.find_objects(joined), start=1):
+    for name, box in enumerate(scipy.ndimage.find_objects(joined), start=1):
         lesion = truth[box] & (joined[box] == name)
         yield lesion, _dilate(lesion, dilation), box
 
@@ -144,12 +144,12 @@ def _dilate(mask: BoolArray, times: int) -> BoolArray:
     """Grow a mask `times` voxels along faces and edges (18 neighbours in 3D, 8 in 2D)."""
     if times == 0:
         return mask
-    grown: BoolArray = ndimage.binary_dilation(mask, ndimage.generate_binary_structure(mask.ndim, 2), times)
+    grown: BoolArray = scipy.ndimage.binary_dilation(mask, scipy.ndimage.generate_binary_structure(mask.ndim, 2), times)
     return grown
 
 
 def _components(mask: BoolArray) -> tuple[Array, int]:
-    labels, number = ndimage.label(mask, np.ones((3,) * mask.ndim))
+    labels, number = scipy.ndimage.label(mask, np.ones((3,) * mask.ndim))
     return labels, int(number)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy
 from scipy.spatial.transform import Rotation
 
 from medseg.ops.phantom_anatomy import Grid, Head
@@ -149,7 +149,7 @@ def _place(
 
 def _in_one_piece(distance: FloatArray, voxel_mm: float) -> FloatArray:
     """Push the crumbs beside the largest connected part of a shape out of it."""
-    parts, count = ndimage.label(distance < 0)
+    parts, count = scipy.ndimage.label(distance < 0)
     if count < 2:
         return distance
     largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))

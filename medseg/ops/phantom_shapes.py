@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from medseg.values.volume import FloatArray
 
@@ -51,7 +51,9 @@ def smooth_noise(
 ) -> FloatArray:
     """Draw a smooth random field `shape` with mean 0 and standard deviation 1, Gaussian width `scale_mm`."""
     field = generator.standard_normal(shape, np.float32)
-    ndimage.gaussian_filter(field, [scale_mm / edge for edge in spacing_mm], output=field, mode="wrap", truncate=3)
+    scipy.ndimage.gaussian_filter(
+        field, [scale_mm / edge for edge in spacing_mm], output=field, mode="wrap", truncate=3
+    )
     field -= field.mean()
     field /= max(float(field.std()), 1e-6)
     return field

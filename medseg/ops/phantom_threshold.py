@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from medseg.values.error import Refusal
 from medseg.values.volume import BoolArray, FloatArray
@@ -68,6 +68,6 @@ def _best(cases: Sequence[Case], thresholds: FloatArray, largest: bool) -> int:
 def _dice(image: FloatArray, body: BoolArray, tumour: BoolArray, threshold: float, largest: bool) -> float:
     found = (image > threshold) & body
     if largest:
-        parts, count = ndimage.label(found)
+        parts, count = scipy.ndimage.label(found)
         found = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:])) if count else found
     return 2 * float((found & tumour).sum()) / max(float(found.sum() + tumour.sum()), 1.0)

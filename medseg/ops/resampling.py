@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from scipy import ndimage, sparse
+import scipy
 
 from medseg.values.error import Refusal
 from medseg.values.volume import Array, BoolArray, FloatArray, Volume
@@ -105,7 +105,7 @@ def resample_labels_to_grid(labels: Array, affine: FloatArray, shape: Shape, tar
     x, y, z = labels.shape
     if not _inside(matrix, shape, (x, y, z)).any():
         raise Refusal("mask", "a mask overlaps the grid of its image", "no common voxel", "check the affines")
-    moved: Array = ndimage.affine_transform(
+    moved: Array = scipy.ndimage.affine_transform(
         labels, matrix[:3, :3], matrix[:3, 3], shape, order=0, mode="grid-constant", cval=0
     )
     return moved
@@ -114,7 +114,7 @@ def resample_labels_to_grid(labels: Array, affine: FloatArray, shape: Shape, tar
 def _resample(channel: Array, shape: Shape, orders: Sequence[Order]) -> FloatArray:
     """Apply one operator per axis, shrinking axes first; axes of equal length are left alone."""
     sizes = channel.shape
-    operators: list[sparse.csr_array | None] = [None, None, None]
+    operators: list[scipy.sparse.csr_array | None] = [None, None, None]
     for axis, (size, new_size) in enumerate(zip(sizes, shape, strict=True)):
         if size != new_size:
             step = size / new_size
@@ -122,22 +122,22 @@ def _resample(channel: Array, shape: Shape, orders: Sequence[Order]) -> FloatArr
     return _applied(channel, operators)
 
 
-def _operator(size: int, places: FloatArray, order: Order, sigma: float = 0.0) -> sparse.csr_array:
+def _operator(size: int, places: FloatArray, order: Order, sigma: float = 0.0) -> scipy.sparse.csr_array:
     """Make the matrix (len(places), size) that smooths `size` voxels by `sigma` and samples them at `places`.
 
     It is read off by sampling the unit vectors. Rows sum to 1; weights below 1e-7 are dropped.
     """
     units = np.eye(size)
     if sigma > 0:
-        units = ndimage.gaussian_filter1d(units, sigma, axis=0, mode="nearest")
+        units = scipy.ndimage.gaussian_filter1d(units, sigma, axis=0, mode="nearest")
     grid = np.meshgrid(places, np.arange(size), indexing="ij")
-    weights = ndimage.map_coordinates(units, grid, order=order, mode="nearest")
+    weights = scipy.ndimage.map_coordinates(units, grid, order=order, mode="nearest")
     weights[np.abs(weights) < _NEGLIGIBLE] = 0
     weights /= weights.sum(axis=1, keepdims=True)
-    return sparse.csr_array(weights.astype(np.float32))
+    return scipy.sparse.csr_array(weights.astype(np.float32))
 
 
-def _applied(channel: Array, operators: Sequence[sparse.csr_array | None]) -> FloatArray:
+def _applied(channel: Array, operators: Sequence[scipy.sparse.csr_array | None]) -> FloatArray:
     result: FloatArray = np.asarray(channel, np.float32)
     for axis, operator in sorted(enumerate(operators), key=_growth):
         if operator is None:
@@ -149,7 +149,7 @@ def _applied(channel: Array, operators: Sequence[sparse.csr_array | None]) -> Fl
     return result
 
 
-def _growth(item: tuple[int, sparse.csr_array | None]) -> float:
+def _growth(item: tuple[int, scipy.sparse.csr_array | None]) -> float:
     _, operator = item
     return 1.0 if operator is None else operator.shape[0] / operator.shape[1]
 
@@ -162,8 +162,8 @@ def _pulled(channel: FloatArray, matrix: FloatArray, shape: Shape, order: Order)
         places = [matrix[axis, axis] * np.arange(shape[axis]) + matrix[axis, 3] for axis in range(3)]
         sizes = zip(channel.shape, places, sigmas, strict=True)
         return _applied(channel, [_operator(size, place, order, float(sigma)) for size, place, sigma in sizes])
-    smooth = ndimage.gaussian_filter(channel, sigmas, mode="nearest")
-    pulled: FloatArray = ndimage.affine_transform(
+    smooth = scipy.ndimage.gaussian_filter(channel, sigmas, mode="nearest")
+    pulled: FloatArray = scipy.ndimage.affine_transform(
         smooth, matrix[:3, :3], matrix[:3, 3], shape, order=order, mode="nearest"
     )
     return pulled

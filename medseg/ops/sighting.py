@@ -5,32 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from medseg.ops.overlap import union_box
-from medseg.values.volume import Array, BoolArray, FloatArray
+from medseg.values.volume import Array, FloatArray
 
 PERCENTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 MINIATURE = 8
-_MOST_SAMPLES = 1 << 15
+_MOST_SAMPLES = 1 << 14
 
 
-def intensity_percentiles(voxels: FloatArray) -> tuple[float, ...]:
-    """Return `PERCENTILES` of an image of any shape: lowest and highest exact, the others of every n-th voxel."""
-    sample = _sample(voxels)
+def thinned(voxels: FloatArray) -> FloatArray:
+    """Take every n-th voxel of an image, some tens of thousands in all, (N,).
+
+    n is odd, so that steps and rows do not fall into one rhythm.
+    """
+    flat = voxels.reshape(-1)
+    return flat[:: (flat.size // _MOST_SAMPLES) | 1]
+
+
+def intensity_percentiles(sample: FloatArray, lowest: float, highest: float) -> tuple[float, ...]:
+    """Return `PERCENTILES` of a sample of voxels (N,) between the extremes of all of them."""
     inner = np.percentile(sample, PERCENTILES[1:-1])
-    return float(voxels.min()), *(float(value) for value in inner), float(voxels.max())
+    return lowest, *(float(value) for value in inner), highest
 
 
-def mean_and_sd(voxels: FloatArray) -> tuple[float, float]:
-    """Return mean and standard deviation of every n-th voxel."""
-    sample = _sample(voxels).astype(np.float64)
-    return float(sample.mean()), float(sample.std())
+def mean_and_sd(sample: FloatArray) -> tuple[float, float]:
+    """Return mean and standard deviation of a sample, in double precision."""
+    return float(sample.mean(dtype=np.float64)), float(sample.std(dtype=np.float64))
 
 
-def share_of_zeros(voxels: FloatArray) -> float:
-    """Return which share of the voxels is exactly 0."""
-    return 1.0 - float(np.count_nonzero(voxels)) / voxels.size
+def share_of_zeros(sample: FloatArray) -> float:
+    """Return which share of a sample is exactly 0."""
+    return 1.0 - float(np.count_nonzero(sample)) / sample.size
 
 
 def miniature(voxels: FloatArray) -> FloatArray:
@@ -48,13 +55,17 @@ def miniature(voxels: FloatArray) -> FloatArray:
     return np.asarray((small - small.mean()) / (spread or 1.0), np.float16)
 
 
-def lesion_volumes_ml(lesions: BoolArray, voxel_ml: float) -> tuple[float, ...]:
-    """Return the volumes of the connected parts (26 neighbours) of a mask (X, Y, Z), largest first."""
-    box = union_box(lesions, lesions)
+def lesion_volumes_ml(labels: Array, numbers: Sequence[int], voxel_ml: float) -> tuple[float, ...]:
+    """Return the volumes of the connected parts (26 neighbours) of the region that joins `numbers`, largest first.
+
+    labels: (X, Y, Z) uint8.
+    """
+    labelled = labels != 0
+    box = union_box(labelled, labelled)
     if box is None:
         return ()
-    parts, number = ndimage.label(lesions[box], np.ones((3, 3, 3)))
-    sizes = np.sort(np.bincount(parts.ravel(), minlength=number + 1)[1:])[::-1]
+    parts, count = scipy.ndimage.label(np.isin(labels[box], numbers), np.ones((3, 3, 3)))
+    sizes = np.sort(np.bincount(parts.ravel(), minlength=count + 1)[1:])[::-1]
     return tuple(float(size) * voxel_ml for size in sizes)
 
 
@@ -82,9 +93,3 @@ def constant_end(voxels: Array) -> int:
         return int(voxels.shape[2])
     end = int(voxels.shape[2]) - 1 - int(differs[-1])
     return max(0, end - int(differs[0]))
-
-
-def _sample(voxels: FloatArray) -> FloatArray:
-    """Take every n-th voxel; n is odd, so that steps and rows do not fall into one rhythm."""
-    flat = voxels.reshape(-1)
-    return flat[:: (flat.size // _MOST_SAMPLES) | 1]

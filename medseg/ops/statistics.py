@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+import scipy
 
 from medseg.values.error import Refusal
 from medseg.values.streams import stream
@@ -118,9 +118,9 @@ def _corrected_levels(means: FloatArray, mean: float, sums: FloatArray, sizes: A
     if below in (0.0, 1.0) or power == 0.0:
         return plain
     acceleration = float(np.sum(pull**3)) / (6 * power)
-    bias = ndtri(below)
-    shifted = bias + ndtri(plain)
-    levels: FloatArray = ndtr(bias + shifted / (1 - acceleration * shifted))
+    bias = scipy.special.ndtri(below)
+    shifted = bias + scipy.special.ndtri(plain)
+    levels: FloatArray = scipy.special.ndtr(bias + shifted / (1 - acceleration * shifted))
     return levels
 
 

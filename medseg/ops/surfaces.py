@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from medseg.ops.overlap import union_box
 from medseg.ops.surfel_areas import surfel_areas
@@ -64,7 +64,7 @@ def surfaces_between(
         return None
     codes = [_neighbour_codes(mask[box]) for mask in (truth, predicted)]
     borders = [(code > 0) & (code < 2 ** (2**truth.ndim) - 1) for code in codes]
-    maps = [ndimage.distance_transform_edt(~border, sampling=spacing_mm) for border in borders]
+    maps = [scipy.ndimage.distance_transform_edt(~border, sampling=spacing_mm) for border in borders]
     areas = surfel_areas(tuple(spacing_mm))
     own = _surface(maps[1][borders[0]], areas[codes[0][borders[0]]])
     other = _surface(maps[0][borders[1]], areas[codes[1][borders[1]]])

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+MEMO = "memo/shared/memo.sqlite"  # its place below the store
 _WAIT_SECONDS = 5.0
 _PUTS_PER_COMMIT = 500
 

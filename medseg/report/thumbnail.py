@@ -39,7 +39,7 @@ def thumbnail(image: Array, mask: Array | None, spacing_mm: Sequence[float]) -> 
     if mask is not None:
         _draw_outlines(pixels, cut(mask, _AXIAL, index), size)
     buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "WEBP", quality=_QUALITY, method=4)
+    Image.fromarray(pixels).save(buffer, "WEBP", quality=_QUALITY, method=2)
     return buffer.getvalue()
 
 

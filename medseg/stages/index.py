@@ -18,7 +18,8 @@ from medseg.files.layouts.find import DataSettings, Found, FoundCase, label_sche
 from medseg.files.listing import Listing, folder_of, list_scans
 from medseg.files.records import SchemeRecord, read_cases, read_sights, write_record
 from medseg.files.scans import read_mask
-from medseg.pipeline.memo import opened
+from medseg.pipeline.code import digest_of_code
+from medseg.pipeline.memo import MEMO, opened
 from medseg.stages.intake.checks import Rules
 from medseg.stages.intake.examination import Examined
 from medseg.stages.intake.looking import Looks
@@ -29,7 +30,6 @@ from medseg.values.progress import tell
 from medseg.values.settings import Settings
 
 _MOST_AT_ONCE = 8
-MEMO = "looks/cases/memo.sqlite"
 
 
 class IndexSettings(Settings):
@@ -62,8 +62,10 @@ def run(settings: IndexSettings, inputs: Mapping[str, Path], out: Path, machine:
         labels=dict(scheme.labels), regions=dict(scheme.regions), tumour=scheme.tumour, ignore=scheme.ignore
     )
     write_record(out / "scheme.json", names)
-    with opened(Path(machine.store) / MEMO) as memo:
-        looks = Looks(listing, rules, root, memo)
+    memory = Path(machine.store) / MEMO
+    code = digest_of_code("medseg.stages.intake.examination", memory=memory)
+    with opened(memory) as memo:
+        looks = Looks(listing, rules, root, memo, code)
         _write_looks(out, found, looks.all(found.cases, _workers(machine)))
     findings = survey(read_cases(out / "cases.json"), read_sights(out / "sights.jsonl"), scheme)
     _write_json(out / "dataset.json", [finding.model_dump(mode="json") for finding in findings])

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from medseg.files.records import CaseRecord, read_case, read_scheme
 from medseg.files.scans import read_mask
 from medseg.ops.cohorts import UNKNOWN, columns, summarise
@@ -20,25 +18,17 @@ from medseg.report.overlays import Panel, draw_case, join
 from medseg.report.page import Content, Example, render_page
 from medseg.report.reading import read_curve
 from medseg.report.scores import write_scores
+from medseg.report.settings import ReportSettings
 from medseg.report.wording import answer
 from medseg.stages.cases import load_channels, load_mask
 from medseg.values.error import Refusal
 from medseg.values.labels import LabelScheme
 from medseg.values.machine import Machine
 from medseg.values.progress import tell
-from medseg.values.settings import Settings
 
 PREDICTION = "prediction.nii.gz"
 NOT_SCORED = "the case was not scored"
 Row = dict[str, Any]
-
-
-class ReportSettings(Settings):
-    """What the page is called and how many cases it shows."""
-
-    title: str = Field("", description="heading of the page; empty: named after the region")
-    examples: int = Field(3, ge=0, description="how many best, median and worst cases, and false alarms, are shown")
-    seed: int = Field(0, description="names the random stream of the confidence intervals")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from medseg.pipeline import code
+from medseg.pipeline.memo import Memo
 
 
 @pytest.fixture
@@ -21,10 +22,12 @@ def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         for name, text in modules.items():
             (package / f"{name}.py").write_text(text)
         importlib.invalidate_caches()
-        code._digest_of_module.cache_clear()
+        code.digest_of_code.cache_clear()
         code._source.cache_clear()
         sys.modules.pop("little", None)
-        return code.digest_of_code("little.top", "little")
+        forgetful = code.digest_of_code("little.top", "little")
+        assert code.digest_of_code("little.top", "little", tmp_path / "memo.sqlite") == forgetful
+        return forgetful
 
     return of
 
@@ -55,5 +58,5 @@ def test_import_circles_end(digest) -> None:
 
 
 def test_stages_reach_what_they_compute_with() -> None:
-    assert "medseg.ops.intensity" in code._reach("medseg.stages.prepare", "medseg")
-    assert not any(name.startswith("medseg.cli") for name in code._reach("medseg.stages.train", "medseg"))
+    assert "medseg.ops.intensity" in code._reach("medseg.stages.prepare", "medseg", Memo(None))
+    assert not any(name.startswith("medseg.cli") for name in code._reach("medseg.stages.train", "medseg", Memo(None)))

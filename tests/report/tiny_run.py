@@ -11,7 +11,7 @@ import numpy as np
 
 from medseg.files.nifti.writing import write_image, write_mask
 from medseg.files.records import CaseRecord, FileRecord, Reason, SchemeRecord, write_record
-from medseg.stages.report import ReportSettings
+from medseg.report.settings import ReportSettings
 from medseg.stages.report import run as report
 from medseg.stages.score import ScoreStage
 from medseg.stages.score import run as score

@@ -13,8 +13,9 @@ from medseg.files.nifti.writing import write_mask
 from medseg.files.records import read_scheme, write_record
 from medseg.files.scans import read_mask
 from medseg.report.scores import read_scores
+from medseg.report.settings import ReportSettings
 from medseg.report.wording import number
-from medseg.stages.report import ReportSettings, run
+from medseg.stages.report import run
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
 from medseg.values.volume import Volume

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from math import prod
 from typing import Any, Literal
 
@@ -68,6 +68,7 @@ def header_bytes(start: bytes) -> int:
     return NIFTI_2_BYTES if NIFTI_2_BYTES in sizes else NIFTI_1_BYTES
 
 
+@lru_cache(maxsize=256)  # a file is looked at first and read later, by the same bytes
 def parse_header(name: str, block: bytes, apart: bool, reading: Reading) -> Header:
     """Parse the first bytes of a NIfTI-1 or NIfTI-2 file, of either byte order.
 

@@ -90,9 +90,8 @@ def check_place(file: ChannelFile, grid: Grid, first: Grid, resample: bool) -> t
     return (Finding(severity="note", rule=rule, value=value, remedy=remedy),)
 
 
-def check_voxels(file: ChannelFile, voxels: Array) -> tuple[Finding, ...]:
+def check_voxels(file: ChannelFile, voxels: Array, lowest: float, highest: float) -> tuple[Finding, ...]:
     """Refuse an image (X, Y, Z) of one value; warn of one whose last slices look as if a file had been cut short."""
-    lowest, highest = float(voxels.min()), float(voxels.max())
     if lowest == highest:
         value = f"{lowest:g} everywhere"
         raise Refusal(file.path.as_posix(), "voxels differ from each other", value, "replace the image")

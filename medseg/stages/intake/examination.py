@@ -148,9 +148,11 @@ class _Examination:
             if first is not None:
                 self.notes.add(file.path, check_place(file, grid, first, self.rules.resample_channels))
             scan = scan_image(self.root / file.path, file.component, self.rules.reading)
-            self.notes.add(file.path, (*scan.findings, *check_voxels(file, scan.volume.voxels[0])))
+            voxels = scan.volume.voxels[0]
+            extremes = float(voxels.min()), float(voxels.max())
+            self.notes.add(file.path, (*scan.findings, *check_voxels(file, voxels, *extremes)))
             self.channels[name] = self.channels[name].model_copy(update={"reading": scan.applied})
-            self.sketch.add_channel(name, scan.volume)
+            self.sketch.add_channel(name, scan.volume, *extremes)
             if name == self.names[0]:
                 self.sketch.draw(scan.volume, self.labels)
 

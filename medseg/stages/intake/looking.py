@@ -12,7 +12,6 @@ from pathlib import Path
 from medseg.files.layouts.find import FoundCase
 from medseg.files.listing import Listing
 from medseg.files.records import CaseRecord, Sight
-from medseg.pipeline.code import digest_of_code
 from medseg.pipeline.memo import Memo
 from medseg.stages.intake.checks import Rules
 from medseg.stages.intake.examination import Examined, examine
@@ -24,7 +23,7 @@ _AHEAD = 4  # cases per worker that may wait for their turn
 class Looks:
     """Looks at cases, or remembers what was seen: the same files, rules and code give the same look."""
 
-    def __init__(self, listing: Listing, rules: Rules, root: Path, memo: Memo) -> None:
+    def __init__(self, listing: Listing, rules: Rules, root: Path, memo: Memo, code: str) -> None:
         self.listing, self.rules, self.root, self.memo = listing, rules, root, memo
         scheme = rules.scheme
         self.common = digest_of(
@@ -33,7 +32,7 @@ class Looks:
                 "scheme": [dict(scheme.labels), dict(scheme.regions), scheme.tumour, scheme.ignore],
                 "reading": rules.reading.model_dump(mode="json"),
                 "rules": [rules.zeros_for_missing, rules.resample_channels],
-                "code": digest_of_code("medseg.stages.intake.examination"),
+                "code": code,
             }
         )
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import base64
 
-import numpy as np
-
 from medseg.files.records import ChannelSight, Sight
 from medseg.ops.orientation import to_canonical
-from medseg.ops.sighting import intensity_percentiles, lesion_volumes_ml, mean_and_sd, miniature, share_of_zeros
+from medseg.ops.sighting import (
+    intensity_percentiles,
+    lesion_volumes_ml,
+    mean_and_sd,
+    miniature,
+    share_of_zeros,
+    thinned,
+)
 from medseg.report.thumbnail import thumbnail
 from medseg.values.labels import LabelScheme
 from medseg.values.volume import Array, Volume
@@ -27,11 +32,12 @@ class Sketch:
         self.label_ml: dict[str, float] = {}
         self.picture = ""
 
-    def add_channel(self, name: str, volume: Volume) -> None:
-        """Take in a channel (1, X, Y, Z) on its stored axes."""
-        mean, sd = mean_and_sd(volume.voxels)
+    def add_channel(self, name: str, volume: Volume, lowest: float, highest: float) -> None:
+        """Take in a channel (1, X, Y, Z) on its stored axes, with the extremes of its voxels."""
+        sample = thinned(volume.voxels)
+        mean, sd = mean_and_sd(sample)
         self.channels[name] = ChannelSight(
-            percentiles=intensity_percentiles(volume.voxels), mean=mean, sd=sd, zeros=share_of_zeros(volume.voxels)
+            percentiles=intensity_percentiles(sample, lowest, highest), mean=mean, sd=sd, zeros=share_of_zeros(sample)
         )
         small = miniature(to_canonical(volume).voxels[0])
         self.miniatures[name] = base64.b64encode(small.astype("<f2").tobytes()).decode()
@@ -40,7 +46,7 @@ class Sketch:
         """Take in the mask: label numbers (X, Y, Z), the voxels of each, and the size of one voxel."""
         tumour = self.scheme.regions[self.scheme.tumour]
         if any(counts.get(str(number)) for number in tumour):
-            self.lesions_ml = lesion_volumes_ml(np.isin(labels, tumour), voxel_ml)
+            self.lesions_ml = lesion_volumes_ml(labels, tumour, voxel_ml)
         self.label_ml = {
             name: counts[str(number)] * voxel_ml
             for name, number in self.scheme.labels.items()
