@@ -21,6 +21,7 @@ from medseg.values.digests import digest_of, digest_of_file
 from medseg.values.error import Refusal, wrong_setting
 
 MANIFEST = "manifest.json"
+_LONGEST_VALUE = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,8 @@ def unwritable(root: Path, error: OSError) -> Refusal:
 
 def explain(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Name what differs between the parts of two keys: settings by their dotted path, inputs by name, or the code."""
-    reasons = [f"{path} {old} -> {new}" for path, old, new in _differences(before["settings"], now["settings"])]
+    differences = _differences(before["settings"], now["settings"])
+    reasons = [f"{path} {_short(old)} -> {_short(new)}" for path, old, new in differences]
     names = sorted(set(before["inputs"]) | set(now["inputs"]))
     changed = [name for name in names if before["inputs"].get(name) != now["inputs"].get(name)]
     if changed:
@@ -162,6 +164,11 @@ def explain(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if before["code"] != now["code"]:
         reasons.append("code changed")
     return "; ".join(reasons[:4]) or "not in the store"
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def _differences(before: Any, now: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

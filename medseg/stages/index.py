@@ -54,8 +54,7 @@ def run(settings: IndexSettings, inputs: Mapping[str, Path], out: Path, machine:
     look is taken from the memo in `machine.store`. Some cases per worker are in memory, however many there are.
     """
     root = folder_of(inputs["data"])
-    listing = _listing(settings, inputs)
-    found = listing.found
+    found, digests = _listed(settings, inputs)
     rules = _rules(settings.data, found, root, machine)
     scheme = rules.scheme
     names = SchemeRecord(
@@ -65,16 +64,18 @@ def run(settings: IndexSettings, inputs: Mapping[str, Path], out: Path, machine:
     memory = Path(machine.store) / MEMO
     code = digest_of_code("medseg.stages.intake.examination", memory=memory)
     with opened(memory) as memo:
-        looks = Looks(listing, rules, root, memo, code)
+        looks = Looks(digests, rules, root, memo, code)
         _write_looks(out, found, looks.all(found.cases, _workers(machine)))
     findings = survey(read_cases(out / "cases.json"), read_sights(out / "sights.jsonl"), scheme)
     _write_json(out / "dataset.json", [finding.model_dump(mode="json") for finding in findings])
 
 
-def _listing(settings: IndexSettings, inputs: Mapping[str, Path]) -> Listing:
-    if "listing" not in inputs:
-        return list_scans(inputs["data"], settings.data)
-    return Listing.model_validate_json(inputs["listing"].read_text(encoding="utf-8"))
+def _listed(settings: IndexSettings, inputs: Mapping[str, Path]) -> tuple[Found, dict[str, str]]:
+    if "listing" in inputs:
+        listing = Listing.model_validate_json(inputs["listing"].read_text(encoding="utf-8"))
+    else:
+        listing = list_scans(inputs["data"], settings.data)
+    return listing.found, listing.digests
 
 
 def _rules(data: DataSettings, found: Found, root: Path, machine: Machine) -> Rules:

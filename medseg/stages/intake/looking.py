@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 from medseg.files.layouts.find import FoundCase
-from medseg.files.listing import Listing
 from medseg.files.records import CaseRecord, Sight
 from medseg.pipeline.memo import Memo
 from medseg.stages.intake.checks import Rules
@@ -23,8 +22,8 @@ _AHEAD = 4  # cases per worker that may wait for their turn
 class Looks:
     """Looks at cases, or remembers what was seen: the same files, rules and code give the same look."""
 
-    def __init__(self, listing: Listing, rules: Rules, root: Path, memo: Memo, code: str) -> None:
-        self.listing, self.rules, self.root, self.memo = listing, rules, root, memo
+    def __init__(self, digests: Mapping[str, str], rules: Rules, root: Path, memo: Memo, code: str) -> None:
+        self.digests, self.rules, self.root, self.memo = digests, rules, root, memo
         scheme = rules.scheme
         self.common = digest_of(
             {
@@ -61,7 +60,7 @@ class Looks:
         return look
 
     def _look(self, case: FoundCase) -> Examined:
-        return examine(case, self.listing.digests, self.rules, self.root)
+        return examine(case, self.digests, self.rules, self.root)
 
     def _remembered(self, key: str) -> Examined | None:
         text = self.memo.get(key)
@@ -75,7 +74,7 @@ class Looks:
         return None
 
     def _key(self, case: FoundCase) -> str:
-        digests = self.listing.digests
+        digests = self.digests
         channels = {
             name: [file.path.as_posix(), digests[file.path.as_posix()], file.component, file.volumes]
             for name, file in case.channels.items()
