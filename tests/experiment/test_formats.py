@@ -15,7 +15,7 @@ from medseg.files.records import CaseRecord, FileRecord, SchemeRecord, write_rec
 from medseg.files.scans import read_image, read_mask
 from medseg.pipeline.store import Finished, Source
 from medseg.values.volume import Volume
-from tests.files.dicom_making import STORED, make_series
+from tests.files.foreign.dicom_making import STORED, make_series
 
 CHANNELS = {"a": "scans/a", "b": "b.nii.gz"}
 

@@ -12,7 +12,7 @@ import pytest
 from medseg.report.check_page import CLEAN, CheckContent, Mending, write_check_page
 from medseg.report.thumbnail import thumbnail
 from medseg.values.finding import SEVERITIES, Finding
-from tests.stages.tiny_survey import SCHEME, Scan
+from tests.stages.surveying.tiny_survey import SCHEME, Scan
 
 NASTY = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;{{7*7}}"
 PICTURE = base64.b64encode(thumbnail(np.random.default_rng(0).normal(size=(9, 9, 9)), None, (1, 1, 1))).decode()

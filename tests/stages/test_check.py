@@ -9,7 +9,7 @@ import pytest
 from medseg.stages.check import CheckSettings, findings_of, run
 from medseg.values.finding import Finding
 from medseg.values.machine import Machine
-from tests.stages.tiny_survey import Scan, sound, write_index
+from tests.stages.surveying.tiny_survey import Scan, sound, write_index
 
 ROUND = Finding(
     severity="refuse", rule="whole numbers", value="0.5", remedy="round", override="data.repair=[round_mask]"

@@ -189,7 +189,9 @@ def _position(name: str, fields: Mapping[str, str], dimensions: int, reading: Re
     centre = fields.get("CenterOfRotation", "")  # of no use to us, but a wrong one makes other readers lose the spacing
     if centre and len(numbers(name, "CenterOfRotation", centre)) != dimensions:
         raise Refusal(name, "CenterOfRotation has one number per dimension", centre[:100], MEND)
-    affine = affine_of(name, directions * np.array(edges), origin[:3], "LPS")
+    with np.errstate(over="ignore"):  # an affine that is not finite is refused there
+        steps = directions * np.array(edges)
+    affine = affine_of(name, steps, origin[:3], "LPS")
     return in_millimetres(name, units, Position(affine), reading)
 
 

@@ -43,7 +43,7 @@ def find(tree: Tree, settings: DataSettings) -> tuple[Found, Table]:
     """Find the cases `sub-XX` or `sub-XX_ses-YY`; the subject is `sub-XX`, columns of participants.tsv are kept.
 
     Channels are the suffixes in anat, pet, ct and mr, or the patterns of `data.channels`; see
-    `layout_bids_names.chosen`. The mask is the file named as one, under derivatives or beside the scans, or that which
+    `bids_names.chosen`. The mask is the file named as one, under derivatives or beside the scans, or that which
     `data.mask` means. Refuses two files for one of them, and files that are named after another subject or session than
     their folders. A session without images or anything else that is asked for is no case.
     """

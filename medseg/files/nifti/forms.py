@@ -45,7 +45,8 @@ def sform_of(fields: Any) -> Form | None:
 def qform_of(fields: Any) -> Form | None:
     """Return the qform, None where its code says that there is none.
 
-    Source: nifti1.h, method 2. A handedness (`pixdim[0]`) that is neither 1 nor -1 counts by its sign, 0 as 1.
+    Source: nifti1.h, method 2. A handedness (`pixdim[0]`) of 0 counts as 1; readers do not agree on others than 1
+    and -1, so they are a fault.
     """
     if int(fields["qform_code"]) <= 0:
         return None
@@ -57,7 +58,7 @@ def qform_of(fields: Any) -> Form | None:
         return Form("qform", fault=(SOUND_EDGES, rounded(edges)))
     if not square >= -_QUATERNION_TOLERANCE:
         return Form("qform", fault=("the quaternion of the qform is a rotation", rounded(imaginary)))
-    if not np.isfinite(handedness):
+    if handedness not in (-1.0, 0.0, 1.0):
         return Form("qform", fault=("the handedness (pixdim[0]) is 1 or -1", handedness))
     real = square**0.5 if square > 3 * np.finfo(fields["quatern_b"].dtype).eps else 0.0
     edges[2] = -edges[2] if handedness < 0 else edges[2]

@@ -129,7 +129,10 @@ def _room(source: Source, dtype: np.dtype[Any]) -> Array:
 
 def _values(stored: Array, source: Source) -> Array:
     header = source.header
-    return stored.astype(np.float64) * header.slope + header.intercept if header.scaled else stored
+    if not header.scaled:
+        return stored
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite then is found by the caller
+        return stored.astype(np.float64) * header.slope + header.intercept
 
 
 def _may_overflow(source: Source) -> bool:

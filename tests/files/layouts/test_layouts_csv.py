@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from medseg.files.layouts.find import DataSettings, find_cases
-from tests.files.layout_trees import refusal, summary, touch, write
+from tests.files.layouts.layout_trees import refusal, summary, touch, write
 
 PLAIN = "case,MR,CT,label\nb,i/b.nii,i/b.mha,m/b.nii\na,i/a.nii,,\n"
 

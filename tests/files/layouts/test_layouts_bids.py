@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from medseg.files.layouts.find import DataSettings, find_cases
-from tests.files.layout_trees import refusal, summary, touch, write
+from tests.files.layouts.layout_trees import refusal, summary, touch, write
 
 
 def session(root: Path, *entities: str, images: tuple[str, ...] = ("T1w",), masks: tuple[str, ...] = ("dseg",)) -> str:

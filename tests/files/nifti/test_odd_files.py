@@ -14,7 +14,7 @@ from medseg.files.nifti.scan import read_heading, scan_image
 from medseg.files.reading import Reading
 from medseg.values.error import Refusal
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ODD = ROOT.parent / "shared" / "data" / "odd"
 PAGE = ROOT / "docs" / "odd_files.md"
 Reason = Literal["alone", "colours", "complex", "connections", "flat", "holes", "no scan", "unset"]
@@ -118,7 +118,8 @@ HEAD = """# Odd files and what becomes of them
 
 The small real files in `shared/data/odd` (test data of nibabel, nifti-rs and NIFTI-Reader-JS) that readers trip over.
 "Read" means: voxels and affine are those of nibabel, and of SimpleITK where it reads the file at all. "Refused" names
-the rule; that it is true is confirmed with nibabel. `tests/files/test_odd_files.py` holds this table and checks it.
+the rule; that it is true is confirmed with nibabel. `tests/files/nifti/test_odd_files.py` holds this table and
+checks it.
 
 | file | outcome | what is odd about it |
 |---|---|---|

@@ -13,7 +13,7 @@ from medseg.files.foreign.scan import is_dicom_folder
 from medseg.files.reading import Reading
 from medseg.files.scans import digest_of_scan, parts_of, read_heading, read_image, read_mask, scan_image
 from medseg.values.error import Refusal
-from tests.files.dicom_making import (
+from tests.files.foreign.dicom_making import (
     AFFINE,
     BIG,
     COLUMN,

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from medseg.files.layouts.find import ChannelFile, DataSettings, find_cases
-from tests.files.layout_trees import described, refusal, summary, touch
+from tests.files.layouts.layout_trees import described, refusal, summary, touch
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 
 
 def test_msd_is_found_with_modalities_and_labels(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from medseg.files.layouts.find import DataSettings, find_cases, label_scheme
 from medseg.files.listing import listing_of
 from medseg.values.error import Refusal
-from tests.files.layout_trees import touch
+from tests.files.layouts.layout_trees import touch
 
 KEYS = ("training", "labels", "modality", "channel_names", "file_ending", "dataset", "image", "images", "label")
 WORDS = ("0", "1", "ignore", "core", ".nii", "imagesTr/a_0000.nii", "/dev/null", "..", "", "\0", "a" * 300, "\ud800")

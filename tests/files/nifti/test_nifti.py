@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from medseg.files.nifti.scan import parts_of, read_heading, scan_image
 from medseg.values.error import Refusal
 from medseg.values.volume import Volume
-from tests.files.nifti_files import AFFINE, noise, read_image, read_mask, refusal, refused, respoiled, saved
+from tests.files.nifti.nifti_files import AFFINE, noise, read_image, read_mask, refusal, refused, respoiled, saved
 
 
 def read_or_refused(path: Path) -> Volume | Refusal:
@@ -269,7 +269,7 @@ def test_any_damage_to_a_header_is_read_or_refused_but_never_crashes(tmp_path: P
         assert np.isfinite(outcome.voxels).all()
 
 
-REAL = sorted((Path(__file__).parents[3] / "shared" / "data").glob("[Ts]*/*/*.nii.gz"))
+REAL = sorted((Path(__file__).parents[4] / "shared" / "data").glob("[Ts]*/*/*.nii.gz"))
 SCANS = [
     path for path in REAL if not path.name.startswith(".") and "mask" not in path.name and "labels" not in str(path)
 ]

@@ -15,9 +15,9 @@ import pytest
 
 from medseg.files.foreign.native import Request, child_pid, read_planes
 from medseg.values.error import Refusal
-from tests.files.text_headers import SIZES, STORED, meta, nrrd
+from tests.files.foreign.text_headers import SIZES, STORED, meta, nrrd
 
-ODD = Path(__file__).parents[3] / "shared" / "data" / "odd"
+ODD = Path(__file__).parents[4] / "shared" / "data" / "odd"
 
 
 def request(path: Path, seconds: float = 5.0) -> Request:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from medseg.files.nifti.scan import read_heading, scan_image, scan_mask
 from medseg.files.nifti.voxels import cut
 from medseg.values.error import Refusal
-from tests.files.nifti_files import noise, read_image, read_mask, refusal, refused, saved
+from tests.files.nifti.nifti_files import noise, read_image, read_mask, refusal, refused, saved
 
 Spoil = Callable[[bytes], bytes]
 

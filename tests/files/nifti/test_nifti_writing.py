@@ -19,7 +19,7 @@ from hypothesis.extra import numpy as arrays
 from medseg.files.nifti.writing import write_image, write_mask
 from medseg.values.error import Refusal
 from medseg.values.volume import Volume
-from tests.files.nifti_files import AFFINE, noise, read_image, read_mask
+from tests.files.nifti.nifti_files import AFFINE, noise, read_image, read_mask
 
 
 @given(

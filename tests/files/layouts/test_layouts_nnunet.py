@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from medseg.files.layouts.find import ChannelFile, DataSettings, find_cases
-from tests.files.layout_trees import described, refusal, summary, touch, write
+from tests.files.layouts.layout_trees import described, refusal, summary, touch, write
 
 
 def raw(root: Path, cases: str, channels: int = 1, ending: str = ".nii.gz", **description: Any) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from medseg.files.layouts.find import DataSettings, find_cases
-from tests.files.layout_trees import refusal, touch
+from tests.files.layouts.layout_trees import refusal, touch
 
 
 @pytest.fixture

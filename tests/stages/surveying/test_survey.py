@@ -14,9 +14,9 @@ from medseg.stages.surveying.survey import survey
 from medseg.values.finding import Finding
 from medseg.values.labels import LabelScheme
 from medseg.values.machine import Machine
-from tests.stages.tiny_survey import CT, PET, SCHEME, Scan, sound, surveyed, warnings
+from tests.stages.surveying.tiny_survey import CT, PET, SCHEME, Scan, sound, surveyed, warnings
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 LEAK, TWICE = "no two subjects share a scan", "every scan is there once"
 
 

@@ -15,7 +15,7 @@ from medseg.files.records import CaseRecord
 from medseg.stages.index import IndexSettings, run
 from medseg.values.machine import Machine
 
-DATA = Path(__file__).parents[3] / "shared" / "data" / "Task04_Hippocampus"
+DATA = Path(__file__).parents[4] / "shared" / "data" / "Task04_Hippocampus"
 LABELS = {"anterior": 1, "posterior": 2}
 DESCRIBED = {"0": "background", "1": "Anterior", "2": "Posterior"}
 Arrange = Callable[[Path, Sequence[str]], DataSettings]

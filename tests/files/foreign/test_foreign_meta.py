@@ -11,8 +11,8 @@ import SimpleITK
 from medseg.files.reading import Reading
 from medseg.files.scans import parts_of, read_heading, read_image, read_mask, scan_image
 from medseg.values.error import Refusal
-from tests.files.test_foreign_nrrd import itk_affine
-from tests.files.text_headers import AFFINE, SIZES, STORED, meta
+from tests.files.foreign.test_foreign_nrrd import itk_affine
+from tests.files.foreign.text_headers import AFFINE, SIZES, STORED, meta
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -16,7 +16,7 @@ from medseg.files.reading import Reading
 from medseg.files.scans import read_heading, read_image, read_mask, scan_image, scan_mask
 from medseg.values.error import Refusal
 from medseg.values.volume import Volume
-from tests.files.dicom_making import AFFINE, RLE, STORED, enhanced, make_series, pydicom
+from tests.files.foreign.dicom_making import AFFINE, RLE, STORED, enhanced, make_series, pydicom
 
 highdicom = pytest.importorskip("highdicom", reason="needs the extra medseg[dicom]")
 NAMES = {1: "core", 2: "rim"}

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from medseg.files.reading import Reading
 from medseg.files.scans import parts_of, read_heading, read_image, read_mask, scan_image, scan_mask
 from medseg.values.error import Refusal
-from tests.files.text_headers import AFFINE, SIZES, STORED, nrrd
+from tests.files.foreign.text_headers import AFFINE, SIZES, STORED, nrrd
 
 LIST_LAST = {"kinds": "domain domain domain list", "space_directions": "(2,0,0) (0,2,0) (0,0,3) none"}
 LIST_FIRST = {"kinds": "list domain domain domain", "space_directions": "none (2,0,0) (0,2,0) (0,0,3)"}

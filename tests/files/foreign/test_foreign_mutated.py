@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from medseg.files.scans import read_heading, read_image, read_mask
 from medseg.values.error import Refusal
-from tests.files.dicom_making import IMPLICIT, JPEG_LS, enhanced, make_series
-from tests.files.text_headers import meta, nrrd
+from tests.files.foreign.dicom_making import IMPLICIT, JPEG_LS, enhanced, make_series
+from tests.files.foreign.text_headers import meta, nrrd
 
 WORDS = [b"\xff\xff\xff\xff", bytes(4), b"9999", b"-1 0", b"\xff\xff\xff\x7f", b"nan ", b"\xfe\xff\x00\xe0"]
 

@@ -11,7 +11,7 @@ import pytest
 from medseg.files.nifti.scan import scan_image, scan_mask
 from medseg.files.reading import AS_IT_IS, Reading
 from medseg.values.error import Refusal
-from tests.files.nifti_files import noise, read_image, read_mask, refusal, refused, saved, with_repairs
+from tests.files.nifti.nifti_files import noise, read_image, read_mask, refusal, refused, saved, with_repairs
 
 FINITE = "all voxels are finite 32-bit numbers"
 LABELS = "a mask holds whole numbers from 0 to 255"

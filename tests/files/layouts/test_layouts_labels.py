@@ -9,7 +9,7 @@ import pytest
 from medseg.files.layouts.find import DataSettings, Found, FoundCase, find_cases, label_scheme
 from medseg.values.error import Refusal
 from medseg.values.labels import LabelScheme
-from tests.files.layout_trees import described, refusal
+from tests.files.layouts.layout_trees import described, refusal
 
 
 def scheme(settings: DataSettings, **labels: int) -> LabelScheme:
