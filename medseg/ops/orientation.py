@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import permutations
 from typing import overload
 
@@ -29,7 +30,13 @@ def orientation_of(affine: FloatArray) -> Orientation:
     All six assignments are compared, so an oblique scan never gives two axes the same name. Equally close ones
     (45 degrees) are decided by the lowest axis numbers, whatever the rounding.
     """
-    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return _orientation_of(np.ascontiguousarray(affine[:3, :3], np.float64).tobytes())
+
+
+@lru_cache(maxsize=1024)  # a scan is turned several times on its way, and most scans of a set are stored alike
+def _orientation_of(axes: bytes) -> Orientation:
+    affine = np.frombuffer(axes).reshape(3, 3)
+    directions = affine / np.linalg.norm(affine, axis=0)
     closeness = np.abs(directions)
     best, chosen = -1.0, (0, 1, 2)
     for x, y, z in permutations(range(3)):
