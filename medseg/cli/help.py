@@ -23,7 +23,7 @@ commands
 
 examples
   medseg run                                        head phantoms that medseg makes itself; no download
-  medseg run data.root=DIR name=mine                your own scans (layouts: msd, brats, pairs)
+  medseg run data.root=DIR name=mine                your own scans (layouts: msd, nnunet, brats, bids, pairs, csv)
   medseg check data.root=DIR                        are the scans sound? check.html says, with pictures
   medseg run experiment=hippocampus data.root=DIR training.minutes=20
   medseg run -m seed=1,2,3 network=unet2d,unet3d    a sweep: six runs, finished stages shared

@@ -313,11 +313,12 @@ def test_labels_are_taken_from_the_masks_where_nobody_names_them(tmp_path: Path)
 
 def test_every_file_of_a_case_is_looked_at_even_if_one_is_bad(tmp_path: Path) -> None:
     root = made(tmp_path / "data", "A", "B")
-    truncate(root / "B/B_flair.nii.gz")
+    (root / "B/B_flair.nii.gz").write_bytes(b"no scan")
     save(root / "B/B_t1.nii.gz", np.full((8, 7, 6), 3.5))
+    save(root / "B/B_seg.nii.gz", labels().astype(np.complex64))
     found = indexed(root, tmp_path / "out")["B"].findings
     assert [(one.severity, one.file) for one in found] == [
-        ("refuse", "B/B_flair.nii.gz"), ("refuse", "B/B_t1.nii.gz"),
+        ("refuse", "B/B_flair.nii.gz"), ("refuse", "B/B_seg.nii.gz"), ("refuse", "B/B_t1.nii.gz"),
     ]  # fmt: skip
 
 

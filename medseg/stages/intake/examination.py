@@ -1,4 +1,4 @@
-"""Examined at all files of one case: what the index knows of it, what was noticed, and why it is refused if it is."""
+"""Look at all files of one case: what the index knows of it, what was noticed, and why it is refused if it is."""
 
 from __future__ import annotations
 
@@ -99,14 +99,13 @@ class _Examination:
         self.counts: dict[str, int] = {}
 
     def look(self) -> Examined:
-        """Examined at everything once."""
+        """Look at everything once."""
         with self.notes.about(None):
             self.notes.findings += check_complete(self.case, self.rules)
         headings = self._headings()
         first = headings.get(self.names[0]) if self.names else None
         grid = None if first is None else canonical_grid(first.grid, first.affine)
-        if grid is not None:
-            self._read_mask(grid)
+        self._read_mask(grid)
         for name, heading in headings.items():
             self._read_channel(name, canonical_grid(heading.grid, heading.affine), grid)
         return Examined(self._record(first), self.sketch.sight())
@@ -122,11 +121,14 @@ class _Examination:
                 headings[name] = heading
         return headings
 
-    def _read_mask(self, grid: Grid) -> None:
-        """Read the mask onto the grid of the first channel and check its numbers."""
+    def _read_mask(self, grid: Grid | None) -> None:
+        """Read the mask onto the grid of the first channel and check its numbers; without a grid, only its header."""
         if self.case.mask is None or self.mask is None:
             return
         with self.notes.about(self.case.mask):
+            if grid is None:
+                self.notes.add(self.case.mask, read_heading(self.root / self.case.mask, self.rules.reading).findings)
+                return
             image = self.channels[self.names[0]].path
             placed = mask_on_grid(self.root / self.case.mask, grid, self.rules.reading, image)
             self.notes.add(self.case.mask, placed.findings)

@@ -160,7 +160,11 @@ def _shown(facts: Sequence[CaseFacts], groups: Sequence[Group], subjects: bool =
         one = facts[index]
         return f"{one.case} (subject {one.subject})" if subjects and one.subject != one.case else one.case
 
-    texts = [" = ".join(name(index) for index in group[:_SHOWN]) for group in groups[:_SHOWN]]
+    def text(group: Group) -> str:
+        more = f" and {len(group) - _SHOWN} more" if len(group) > _SHOWN else ""
+        return " = ".join(name(index) for index in group[:_SHOWN]) + more
+
+    texts = [text(group) for group in groups[:_SHOWN]]
     more = f"; and {len(groups) - _SHOWN} more" if len(groups) > _SHOWN else ""
     return "; ".join(texts) + more
 
