@@ -53,7 +53,7 @@ class Runner:
 
     def __call__(self, stage: str, settings: Settings, inputs: Mapping[str, Source], case: str = "") -> Finished:
         """Return the finished task, doing it where needed; what the stage raises is noted and raised again."""
-        task = _task(self.store, stage, settings, inputs, case)
+        task = _task(stage, settings, inputs, case, self.store.root / MEMO)
         found = self.store.find(task)
         because = "" if found else self.store.because(task)
         try:
@@ -97,7 +97,8 @@ class Foreteller:
 
     def __call__(self, stage: str, settings: Settings, inputs: Mapping[str, Source], case: str = "") -> Finished:
         """Return the finished task where it is in the store; raises Unfinished where it would have to be done."""
-        task = _task(self.store, stage, settings, inputs, case)
+        memory = self.store.root / MEMO  # a plan makes no store
+        task = _task(stage, settings, inputs, case, memory if memory.is_file() else None)
         found = self.store.find(task)
         because = "" if found else self.store.because(task)
         seconds = found.manifest["seconds"] if found else 0.0
@@ -112,8 +113,8 @@ def reason(error: Exception) -> str:
     return str(error) if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
 
 
-def _task(store: Store, stage: str, settings: Settings, inputs: Mapping[str, Source], case: str) -> Task:
-    code = digest_of_code(f"medseg.stages.{stage}", memory=store.root / MEMO)
+def _task(stage: str, settings: Settings, inputs: Mapping[str, Source], case: str, memory: Path | None) -> Task:
+    code = digest_of_code(f"medseg.stages.{stage}", memory=memory)
     return Task(stage, case, code, settings.model_dump(mode="json"), inputs)
 
 
