@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medseg.files.layouts.find import DataSettings, find_cases
-from medseg.files.listing import digest_or_reason, folder_of, listing_of, scan_paths
+from medseg.files.listing import digest_or_reason, folder_of, is_digest, listing_of, scan_paths
 from medseg.files.scans import parts_of
 from medseg.pipeline.store import Source, unwritable, write_whole
 from medseg.values.digests import digest_of
 from medseg.values.error import wrong_setting
 from medseg.values.machine import Machine
 from medseg.values.progress import tell
-
-_MOST_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ def data_source(settings: DataSettings, store: Path, machine: Machine) -> DataSo
     found = find_cases(root, settings)
     paths = scan_paths(found)
     remembered = FileDigests(store / "files.json")
-    digests = remembered.digests([folder_of(root) / path for path in paths], machine.threads)
+    digests = remembered.digests([folder_of(root) / path for path in paths], machine.readers)
     remembered.save()
     text = listing_of(found, dict(zip(paths, digests, strict=True))).model_dump_json()
     digest = digest_of(text)
@@ -70,11 +68,10 @@ class FileDigests:
             self.known = json.loads(path.read_text(encoding="utf-8"))
         self.changed = False
 
-    def digests(self, scans: Sequence[Path], threads: int) -> list[str]:
+    def digests(self, scans: Sequence[Path], readers: int) -> list[str]:
         """Return the SHA-256 of each scan, in their order; files that have changed are read, several at once."""
-        workers = max(1, min(_MOST_AT_ONCE, threads or os.cpu_count() or 1))
         found = []
-        with ThreadPoolExecutor(workers, thread_name_prefix="digests") as pool:
+        with ThreadPoolExecutor(readers, thread_name_prefix="digests") as pool:
             for done, digest in enumerate(pool.map(self._digest, scans), start=1):
                 found.append(digest)
                 tell("files", done, len(scans), "scans")
@@ -92,11 +89,13 @@ class FileDigests:
             return digest_or_reason(scan)
         name = os.path.abspath(scan)
         known = self.known.get(name)
-        if known is None or known[0] != stamp:
-            known = [stamp, digest_or_reason(scan)]
-            self.known[name] = known
+        if known is not None and known[0] == stamp:
+            return str(known[1])
+        digest = digest_or_reason(scan)
+        if is_digest(digest):  # rights can be mended without a change of time
+            self.known[name] = [stamp, digest]
             self.changed = True
-        return str(known[1])
+        return digest
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

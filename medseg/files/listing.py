@@ -11,6 +11,8 @@ from medseg.files.scans import digest_of_scan
 from medseg.values.error import Refusal
 from medseg.values.settings import Settings
 
+_UNREAD = "unread: "
+
 
 class ListedFile(Settings):
     """One channel of one case."""
@@ -92,9 +94,14 @@ def digest_or_reason(path: Path) -> str:
     try:
         return digest_of_scan(path)
     except OSError as error:
-        return f"unread: {error.strerror or error}"
+        return f"{_UNREAD}{error.strerror or error}"
     except Refusal as refusal:
-        return f"unread: {refusal.rule}, got {refusal.value}"
+        return f"{_UNREAD}{refusal.rule}, got {refusal.value}"
+
+
+def is_digest(text: str) -> bool:
+    """Tell a digest from the reason why there is none."""
+    return not text.startswith(_UNREAD)
 
 
 def _listed_case(case: FoundCase) -> ListedCase:

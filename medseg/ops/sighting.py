@@ -13,6 +13,7 @@ from medseg.values.volume import Array, FloatArray
 PERCENTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 MINIATURE = 8
 _MOST_SAMPLES = 1 << 14
+_PIECE = 1 << 20
 
 
 def thinned(voxels: FloatArray) -> FloatArray:
@@ -76,8 +77,15 @@ def count_numbers(labels: Array, expected: Sequence[int]) -> dict[int, int]:
     """
     counts = {number: int(np.count_nonzero(labels == number)) for number in expected}
     if sum(counts.values()) < labels.size:
-        counts = dict(enumerate(np.bincount(labels.ravel(), minlength=256).tolist()))
+        counts = dict(enumerate(_binned(labels).tolist()))
     return {number: count for number, count in sorted(counts.items()) if count}
+
+
+def _binned(labels: Array) -> Array:
+    """Count every number from 0 to 255, piece by piece: numpy widens what it bins to eight bytes a voxel."""
+    flat = labels.reshape(-1)
+    pieces = (flat[start : start + _PIECE] for start in range(0, flat.size, _PIECE))
+    return np.asarray(np.sum([np.bincount(piece, minlength=256) for piece in pieces], axis=0))
 
 
 def constant_end(voxels: Array) -> int:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from math import prod
 from pathlib import Path
 from typing import TextIO
 
-import numpy as np
 from pydantic import field_validator
 
 from medseg.files.layouts.find import DataSettings, Found, FoundCase, label_scheme
 from medseg.files.listing import Listing, folder_of, list_scans
+from medseg.files.reading import Reading
 from medseg.files.records import SchemeRecord, read_cases, read_sights, write_record
-from medseg.files.scans import read_mask
+from medseg.files.scans import read_heading, scan_mask
+from medseg.ops.sighting import count_numbers
 from medseg.pipeline.code import digest_of_code
 from medseg.pipeline.memo import MEMO, opened
 from medseg.stages.intake.checks import Rules
@@ -28,8 +30,6 @@ from medseg.values.error import Refusal
 from medseg.values.machine import Machine
 from medseg.values.progress import tell
 from medseg.values.settings import Settings
-
-_MOST_AT_ONCE = 8
 
 
 class IndexSettings(Settings):
@@ -65,7 +65,7 @@ def run(settings: IndexSettings, inputs: Mapping[str, Path], out: Path, machine:
     code = digest_of_code("medseg.stages.intake.examination", memory=memory)
     with opened(memory) as memo:
         looks = Looks(digests, rules, root, memo, code)
-        _write_looks(out, found, looks.all(found.cases, _workers(machine)))
+        _write_looks(out, found, looks.all(found.cases, machine.readers))
     findings = survey(read_cases(out / "cases.json"), read_sights(out / "sights.jsonl"), scheme)
     _write_json(out / "dataset.json", [finding.model_dump(mode="json") for finding in findings])
 
@@ -80,7 +80,7 @@ def _listed(settings: IndexSettings, inputs: Mapping[str, Path]) -> tuple[Found,
 
 def _rules(data: DataSettings, found: Found, root: Path, machine: Machine) -> Rules:
     named = data.labels or found.labels
-    told = found if named else replace(found, labels=_labels_in_masks(found, root, machine))
+    told = found if named else replace(found, labels=_labels_in_masks(found, root, data.reading, machine))
     return Rules(
         channels=found.channels,
         scheme=label_scheme(data, told),
@@ -116,28 +116,28 @@ def _write_look(table: TextIO, sights: TextIO, look: Examined, first: bool) -> N
         sights.write(look.sight.model_dump_json() + "\n")
 
 
-def _labels_in_masks(found: Found, root: Path, machine: Machine) -> dict[str, int]:
+def _labels_in_masks(found: Found, root: Path, reading: Reading, machine: Machine) -> dict[str, int]:
     """Name the numbers that the masks hold `label_1`, `label_2` ..., where neither settings nor data set name any.
 
     A mask that cannot be read adds none; its case is refused later, with the reason.
     """
-
-    def look(case: FoundCase) -> set[int]:
-        with suppress(Refusal):
-            if case.mask is not None:
-                return set(np.flatnonzero(np.bincount(read_mask(root / case.mask).voxels.ravel())).tolist())
-        return set()
-
     numbers: set[int] = set()
-    with ThreadPoolExecutor(_workers(machine), thread_name_prefix="labels") as pool:
-        for done, present in enumerate(pool.map(look, found.cases), start=1):
+    with ThreadPoolExecutor(machine.readers, thread_name_prefix="labels") as pool:
+        for done, present in enumerate(pool.map(partial(_numbers, root, reading), found.cases), start=1):
             numbers |= present
             tell("labels", done, len(found.cases), "masks")
     return {f"label_{number}": number for number in sorted(numbers - {0})}
 
 
-def _workers(machine: Machine) -> int:
-    return max(1, min(_MOST_AT_ONCE, machine.threads or os.cpu_count() or 1))
+def _numbers(root: Path, reading: Reading, case: FoundCase) -> set[int]:
+    """Return the numbers in the mask of a case; a mask far larger than its image is not unpacked for them."""
+    first = next(iter(case.channels.values()), None)
+    if case.mask is None or first is None:
+        return set()
+    with suppress(Refusal, MemoryError):
+        limit = prod(read_heading(root / first.path, reading).grid)
+        return set(count_numbers(scan_mask(root / case.mask, reading, limit).volume.voxels, ()))
+    return set()
 
 
 def _write_json(path: Path, value: object) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Literal
 
 from pydantic import Field
 
 from medseg.values.settings import Settings
+
+_MOST_READERS = 8
 
 
 class Machine(Settings):
@@ -21,3 +24,8 @@ class Machine(Settings):
     write: Literal["nifti", "nrrd", "mha", "dicom_seg"] = Field(
         "nifti", description="format of the label maps in predictions/, beside their .nii.gz"
     )
+
+    @property
+    def readers(self) -> int:
+        """How many scans are read at once; more than a few would wait for the disk and hold memory."""
+        return max(1, min(_MOST_READERS, self.threads or os.cpu_count() or 1))

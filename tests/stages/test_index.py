@@ -10,7 +10,6 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import nibabel
 import numpy as np
@@ -27,31 +26,17 @@ from medseg.values.digests import digest_of_file
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
 from medseg.values.volume import Volume
+from tests.stages.tiny_scans import Array, labels, voxels
+from tests.stages.tiny_scans import save as save_on
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 AFFINE = np.array([[-1.5, 0, 0, 10], [0, 2, 0.25, -20], [0, -0.25, 3, 30], [0, 0, 0, 1.0]])
 SETTINGS = DataSettings(labels={"core": 1, "rim": 2}, regions={"core": (1,), "tumour": (1, 2)})
-Array = np.ndarray[Any, Any]
-
-
-def voxels(seed: int = 1) -> Array:
-    """Make an image."""
-    return np.random.default_rng(seed).normal(100, 20, (8, 7, 6)).astype(np.float32)
-
-
-def labels() -> Array:
-    """Make a mask with 6 voxels of core and 12 of rim."""
-    mask = np.zeros((8, 7, 6), np.uint8)
-    mask[2:4, 2:5, 2:5] = 2
-    mask[2:4, 2:5, 3] = 1
-    return mask
 
 
 def save(path: Path, array: Array, affine: Array = AFFINE) -> Path:
-    """Write a file with nibabel."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.Nifti1Image(array, affine).to_filename(path)
-    return path
+    """Write a file on a slanted grid, unless told otherwise."""
+    return save_on(path, array, affine)
 
 
 def made(root: Path, *cases: str) -> Path:
@@ -298,11 +283,10 @@ def test_all_sarcoma_cases_are_accepted(tmp_path: Path) -> None:
 def test_labels_are_taken_from_the_masks_where_nobody_names_them(tmp_path: Path) -> None:
     root = tmp_path / "data"
     rng = np.random.default_rng(0)
-    for number, labels in ((1, (0, 1)), (2, (0, 4))):
-        mask = rng.choice(np.asarray(labels, np.uint8), (6, 7, 8))
-        for name, voxels in (("images", rng.random((6, 7, 8), np.float32)), ("labels", mask)):
-            write = write_image if name == "images" else write_mask
-            write(root / name / f"case_{number}.nii.gz", Volume(voxels[None], np.eye(4)))
+    for number, present in ((1, (0, 1)), (2, (0, 4))):
+        mask = rng.choice(np.asarray(present, np.uint8), (6, 7, 8))
+        write_image(root / f"images/case_{number}.nii.gz", Volume(rng.random((1, 6, 7, 8), np.float32), np.eye(4)))
+        write_mask(root / f"labels/case_{number}.nii.gz", Volume(mask[None], np.eye(4)))
     (tmp_path / "out").mkdir()
     run(IndexSettings(data=DataSettings()), {"data": root}, tmp_path / "out", Machine(store=str(tmp_path / "store")))
     scheme = json.loads((tmp_path / "out" / "scheme.json").read_text())
@@ -353,5 +337,8 @@ def test_a_second_look_remembers_all_but_what_has_changed(tmp_path: Path, monkey
     assert looked == ["B"]
     indexed(root, tmp_path / "fourth", SETTINGS.model_copy(update={"repair": ("round_mask",)}))
     assert looked == ["B", "A", "B", "C"]
+    truncate(root / "C/C_t1.nii.gz")
+    assert indexed(root, tmp_path / "fifth")["C"].refused == indexed(root, tmp_path / "sixth")["C"].refused
+    assert looked[4:] == ["C", "C"]
     for name in ("cases.json", "sights.jsonl", "dataset.json"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()

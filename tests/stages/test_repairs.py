@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 import pytest
 
@@ -16,35 +15,17 @@ from medseg.stages.cases import load_channels, load_mask
 from medseg.stages.index import IndexSettings, run
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
+from tests.stages.tiny_scans import AFFINE, labels, save, voxels
 
-Array = np.ndarray[Any, Any]
-AFFINE = np.array([[-1.5, 0, 0, 10], [0, 2, 0, -20], [0, 0, 3, 30], [0, 0, 0, 1.0]])
 SETTINGS = DataSettings(labels={"core": 1, "rim": 2}, regions={"core": (1,), "tumour": (1, 2)})
-
-
-def image(seed: int = 1) -> Array:
-    return np.random.default_rng(seed).normal(100, 20, (8, 7, 6)).astype(np.float32)
-
-
-def labels() -> Array:
-    mask = np.zeros((8, 7, 6), np.uint8)
-    mask[2:4, 2:5, 2:5] = 2
-    mask[2:4, 2:5, 3] = 1
-    return mask
-
-
-def save(path: Path, array: Array, affine: Array = AFFINE) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.Nifti1Image(array, affine).to_filename(path)
-    return path
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """One sound case of two channels."""
     folder = tmp_path / "data"
-    save(folder / "A/A_flair.nii.gz", image(1))
-    save(folder / "A/A_t1.nii.gz", image(2))
+    save(folder / "A/A_flair.nii.gz", voxels(1))
+    save(folder / "A/A_t1.nii.gz", voxels(2))
     save(folder / "A/A_seg.nii.gz", labels())
     return folder
 
@@ -108,20 +89,20 @@ def test_masks_of_interpolated_floats_are_rounded_only_on_request(root: Path) ->
 
 
 def test_voxels_that_are_no_numbers_are_filled_only_on_request(root: Path) -> None:
-    broken = image(2)
+    broken = voxels(2)
     broken[1, 2, 3:5] = np.nan, np.inf
     save(root / "A/A_t1.nii.gz", broken)
     assert "data.repair=[fill_nonfinite]" in refusal(looked_at(root))
     mended = looked_at(root, repair=("fill_nonfinite",))
     assert mended.channels["t1"].reading.repair == ("fill_nonfinite",)
     assert mended.channels["flair"].reading.repair == ()
-    expected = image(2)
+    expected = voxels(2)
     expected[1, 2, 3:5] = broken[np.isfinite(broken)].min()
     assert np.array_equal(np.flip(load_channels(mended, root).voxels[1], 0), expected)
 
 
 def test_channels_on_other_grids_are_resampled_unless_that_is_switched_off(root: Path) -> None:
-    save(root / "A/A_t1.nii.gz", image(2)[::2, ::2, ::2], AFFINE @ np.diag([2.0, 2, 2, 1]))
+    save(root / "A/A_t1.nii.gz", voxels(2)[::2, ::2, ::2], AFFINE @ np.diag([2.0, 2, 2, 1]))
     record = looked_at(root)
     assert record.refused is None
     assert [(one.severity, one.file) for one in record.findings] == [("note", "A/A_t1.nii.gz")]
@@ -135,20 +116,20 @@ def test_channels_on_other_grids_are_resampled_unless_that_is_switched_off(root:
 def test_small_differences_are_harmonised(root: Path, shift: float, accepted: bool) -> None:
     moved = AFFINE.copy()
     moved[:3, 3] += shift * np.array([1.5, 2, 3])
-    save(root / "A/A_t1.nii.gz", image(2), moved)
+    save(root / "A/A_t1.nii.gz", voxels(2), moved)
     save(root / "A/A_seg.nii.gz", labels(), moved)
     record = looked_at(root)
     assert (record.refused is None) is accepted
     if accepted:
         volume = load_channels(record, root)
-        assert np.array_equal(np.flip(volume.voxels[1], 0), image(2))
+        assert np.array_equal(np.flip(volume.voxels[1], 0), voxels(2))
         assert np.array_equal(volume.affine, load_mask(record, root).affine)
 
 
 def test_a_missing_channel_is_zeros_only_on_request(root: Path) -> None:
     (root / "A/A_t1.nii.gz").unlink()
-    save(root / "B/B_flair.nii.gz", image(3))
-    save(root / "B/B_t1.nii.gz", image(4))
+    save(root / "B/B_flair.nii.gz", voxels(3))
+    save(root / "B/B_t1.nii.gz", voxels(4))
     save(root / "B/B_seg.nii.gz", labels())
     out = root.parent / "missing"
     for word in ("refuse", "zeros"):
@@ -160,9 +141,9 @@ def test_a_missing_channel_is_zeros_only_on_request(root: Path) -> None:
     assert complete.refused is None
     filled, _ = read_cases(out / "zeros" / "cases.json")
     assert (filled.refused, filled.missing, filled.channel_names) == (None, ("t1",), ("flair", "t1"))
-    voxels = load_channels(filled, root).voxels
-    assert np.array_equal(np.flip(voxels[0], 0), image(1))
-    assert not voxels[1].any()
+    loaded = load_channels(filled, root).voxels
+    assert np.array_equal(np.flip(loaded[0], 0), voxels(1))
+    assert not loaded[1].any()
 
 
 def test_labels_that_were_not_annotated_are_told_of(root: Path) -> None:
@@ -179,3 +160,11 @@ def test_labels_that_were_not_annotated_are_told_of(root: Path) -> None:
 def test_a_record_is_the_same_json_after_reading_it_again(root: Path) -> None:
     record = looked_at(root)
     assert CaseRecord.model_validate_json(json.dumps(json.loads(record.model_dump_json()))) == record
+
+
+def test_numbers_without_names_are_found_in_masks_as_they_are_read(root: Path) -> None:
+    soft = labels().astype(np.float32)
+    soft[soft == 2] = 3.8
+    save(root / "A/A_seg.nii.gz", soft)
+    mended = looked_at(root, repair=("round_mask",), labels={}, regions={}, tumour=None)
+    assert (mended.refused, mended.labels) == (None, {"1": 6, "4": 12})

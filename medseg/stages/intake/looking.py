@@ -55,6 +55,8 @@ class Looks:
         if isinstance(awaited, Examined):
             return awaited
         look = awaited.result()
+        if look.record.refused is not None:  # too little memory or a slow disk may be the reason: look again next time
+            return look
         sight = None if look.sight is None else look.sight.model_dump_json()
         self.memo.put(key, json.dumps([look.record.model_dump_json(), sight]))
         return look
