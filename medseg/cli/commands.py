@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from medseg.cli.arguments import Arguments
+from medseg.cli.collector import collector_at_rest
 from medseg.cli.compose import compose, sweep
 from medseg.cli.display import Screen, clock, say, screen
 from medseg.experiment.order import STAGES, Chain, Outcome
@@ -83,10 +84,11 @@ def name_of(job: Sequence[str], jobs: Sequence[Sequence[str]]) -> str | None:
 
 def read_words(arguments: Arguments, words: Sequence[str], suffix: str | None) -> tuple[ExperimentSettings, Machine]:
     """Turn words of the command line into the two roots; `suffix` is added to the name of a job of a sweep."""
-    tree = compose(words, arguments.config_dir, arguments.config_name)
-    if suffix and not any(word.startswith("name=") and "," in word for word in arguments.words):
-        tree["name"] = f"{tree.get('name', 'experiment')}-{suffix}"
-    return read_settings(tree)
+    with collector_at_rest():
+        tree = compose(words, arguments.config_dir, arguments.config_name)
+        if suffix and not any(word.startswith("name=") and "," in word for word in arguments.words):
+            tree["name"] = f"{tree.get('name', 'experiment')}-{suffix}"
+        return read_settings(tree)
 
 
 def _run_one(settings: ExperimentSettings, machine: Machine, until: str, shown: Screen) -> int:

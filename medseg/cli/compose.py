@@ -10,6 +10,8 @@ import medseg
 from medseg.values.error import Refusal, wrong_setting
 
 MAIN = "config"
+# Hydra's own choices of how to start jobs, to log and to help. Nothing here asks for them, so they are left out.
+_UNUSED = ("launcher", "sweeper", "output", "job_logging", "hydra_logging", "help", "hydra_help", "env")
 
 
 def conf_folder() -> Path:
@@ -40,8 +42,8 @@ def compose(overrides: Sequence[str], config_dir: Path | None, config_name: str)
         extra = ",".join(f"file://{folder}" for folder in folders[1:])
         GlobalHydra.instance().clear()
         with initialize_config_dir(str(folders[0]), version_base="1.3"):
-            search = [f"hydra.searchpath=[{extra}]"] if extra else []
-            config = hydra_compose(config_name, [*_with_experiment(choices, parsed, groups), *search])
+            own = [f"~hydra/{group}" for group in _UNUSED] + ([f"hydra.searchpath=[{extra}]"] if extra else [])
+            config = hydra_compose(config_name, [*_with_experiment(choices, parsed, groups), *own])
         OmegaConf.set_struct(config, False)
         for one in parsed:
             if one.key_or_group not in groups:

@@ -11,6 +11,7 @@ from types import FrameType
 
 import medseg
 from medseg.cli.arguments import Arguments, parse
+from medseg.cli.collector import collector_at_rest
 from medseg.cli.display import say
 from medseg.cli.help import about, overview
 from medseg.values.error import Refusal
@@ -54,11 +55,12 @@ def _help(arguments: Arguments) -> str:
 
 
 def _command(arguments: Arguments) -> Callable[[Arguments], int]:
-    if arguments.command == "check":
-        from medseg.cli.check import check
+    with collector_at_rest():
+        if arguments.command == "check":
+            from medseg.cli.check import check
 
-        return check
-    from medseg.cli import commands
+            return check
+        from medseg.cli import commands
 
     return {"plan": commands.plan, "clean": commands.clean}.get(arguments.command, commands.run)
 

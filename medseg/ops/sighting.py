@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import scipy
 
 from medseg.ops.overlap import union_box
-from medseg.values.volume import Array, FloatArray
+from medseg.ops.parts import part_sizes
+from medseg.values.volume import Array, BoolArray, FloatArray
 
 PERCENTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
 MINIATURE = 8
 _MOST_SAMPLES = 1 << 14
 _PIECE = 1 << 20
+_FEW_STEPS = 16
 
 
 def thinned(voxels: FloatArray) -> FloatArray:
@@ -21,8 +22,11 @@ def thinned(voxels: FloatArray) -> FloatArray:
 
     n is odd, so that steps and rows do not fall into one rhythm.
     """
-    flat = voxels.reshape(-1)
-    return flat[:: (flat.size // _MOST_SAMPLES) | 1]
+    step = (voxels.size // _MOST_SAMPLES) | 1
+    if voxels.flags.c_contiguous or step < _FEW_STEPS:
+        return voxels.reshape(-1)[::step]
+    sample: FloatArray = voxels.flat[::step]  # one by one, which is less work than turning the whole image
+    return sample
 
 
 def intensity_percentiles(sample: FloatArray, lowest: float, highest: float) -> tuple[float, ...]:
@@ -61,13 +65,11 @@ def lesion_volumes_ml(labels: Array, numbers: Sequence[int], voxel_ml: float) ->
 
     labels: (X, Y, Z) uint8.
     """
-    labelled = labels != 0
-    box = union_box(labelled, labelled)
+    region = _any_of(_laid_out(labels), numbers)
+    box = union_box(region, region)
     if box is None:
         return ()
-    parts, count = scipy.ndimage.label(np.isin(labels[box], numbers), np.ones((3, 3, 3)))
-    sizes = np.sort(np.bincount(parts.ravel(), minlength=count + 1)[1:])[::-1]
-    return tuple(float(size) * voxel_ml for size in sizes)
+    return tuple(float(size) * voxel_ml for size in part_sizes(region[box]))
 
 
 def count_numbers(labels: Array, expected: Sequence[int]) -> dict[int, int]:
@@ -75,10 +77,28 @@ def count_numbers(labels: Array, expected: Sequence[int]) -> dict[int, int]:
 
     Numbers that are `expected` are counted by comparing, which is many times faster than sorting voxels into 256 bins.
     """
-    counts = {number: int(np.count_nonzero(labels == number)) for number in expected}
+    plain = _laid_out(labels)
+    counts = {number: int(np.count_nonzero(plain == number)) for number in expected}
     if sum(counts.values()) < labels.size:
-        counts = dict(enumerate(_binned(labels).tolist()))
+        counts = dict(enumerate(_binned(plain).tolist()))
     return {number: count for number, count in sorted(counts.items()) if count}
+
+
+def _laid_out(labels: Array) -> Array:
+    """Turn and reverse axes so that voxels follow each other in memory: for what does not depend on directions.
+
+    Comparing voxels that lie backwards takes 20 times as long.
+    """
+    forwards = labels[tuple(slice(None, None, -1 if step < 0 else 1) for step in labels.strides)]
+    return forwards.transpose(np.argsort([-step for step in forwards.strides], kind="stable"))
+
+
+def _any_of(labels: Array, numbers: Sequence[int]) -> BoolArray:
+    """Tell where a label is one of `numbers`; comparing with each is many times faster than looking them up."""
+    found: BoolArray = np.zeros_like(labels, np.bool_)
+    for number in numbers:
+        found |= labels == number
+    return found
 
 
 def _binned(labels: Array) -> Array:

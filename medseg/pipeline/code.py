@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.util
 import json
-import sys
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 
 from medseg.pipeline.memo import Memo, opened
+from medseg.pipeline.parsed import Beside, Parsed, parse, rules
 from medseg.values.digests import digest_of, digest_of_file
 
 PAGES = {".html", ".css", ".js"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Parsed:
-    """What a source file is without comments and docstrings, and every module that it may name in an import."""
-
-    digest: str
-    named: tuple[str, ...]
 
 
 @cache
@@ -31,10 +22,11 @@ def digest_of_code(module: str, package: str = "medseg", memory: Path | None = N
     """Return the SHA-256 over `module` and every module of `package` that it imports, at any depth.
 
     Pages (html, css, js) beside those modules count too, and imports inside functions. Comments, docstrings and the
-    layout of Python do not. Code is parsed, never run; what was parsed before is remembered in the memo `memory`.
+    layout of Python do not. Code is parsed, never run. What was parsed before is remembered beside the bytecode of
+    `package` and, for places where nothing can be written, in the memo `memory`.
     """
-    with opened(memory) if memory else nullcontext(Memo(None)) as memo:
-        modules = _reach(module, package, memo)
+    with _known(package, memory) as known:
+        modules = _reach(module, package, known)
     digest = hashlib.sha256()
     for name, parsed in sorted(modules.items()):
         digest.update(f"{name}:{parsed.digest}\n".encode())
@@ -43,8 +35,48 @@ def digest_of_code(module: str, package: str = "medseg", memory: Path | None = N
     return digest.hexdigest()
 
 
-def _reach(module: str, package: str, memo: Memo) -> dict[str, _Parsed]:
-    seen: dict[str, _Parsed] = {}
+class _Known:
+    """Parses a source, or remembers it; the memo is not opened before something is missing beside the bytecode."""
+
+    def __init__(self, beside: Beside | None, memory: Path | None, stack: ExitStack) -> None:
+        self.beside, self.memory, self.stack = beside, memory, stack
+        self.memo: Memo | None = None
+
+    def parsed(self, name: str, source: bytes) -> Parsed:
+        """Return a module as parsed: the same bytes and the same Python give the same."""
+        sha256 = hashlib.sha256(source).hexdigest()
+        found = self.beside.get(name, sha256) if self.beside else None
+        if found is None:
+            found = self._from_memo(source, sha256)
+            if self.beside:
+                self.beside.put(name, sha256, found)
+        return found
+
+    def _from_memo(self, source: bytes, sha256: str) -> Parsed:
+        if self.memo is None:
+            self.memo = self.stack.enter_context(opened(self.memory)) if self.memory else Memo(None)
+        key = digest_of(["parsed code", rules(), sha256])
+        known = self.memo.get(key)
+        if known is not None:
+            digest, named = json.loads(known)
+            return Parsed(digest, tuple(named))
+        found = parse(source)
+        self.memo.put(key, json.dumps([found.digest, found.named]))
+        return found
+
+
+@contextmanager
+def _known(package: str, memory: Path | None) -> Iterator[_Known]:
+    init = _source(package)
+    beside = Beside(init) if init else None
+    with ExitStack() as stack:
+        yield _Known(beside, memory, stack)
+    if beside:
+        beside.save()
+
+
+def _reach(module: str, package: str, known: _Known) -> dict[str, Parsed]:
+    seen: dict[str, Parsed] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
@@ -53,39 +85,9 @@ def _reach(module: str, package: str, memo: Memo) -> dict[str, _Parsed]:
         source = _source(name)
         if source is None:
             raise ModuleNotFoundError(f"{name} has no source file")
-        seen[name] = _parsed(source.read_bytes(), memo)
+        seen[name] = known.parsed(name, source.read_bytes())
         waiting += [one for one in seen[name].named if one.split(".")[0] == package and _source(one) is not None]
     return seen
-
-
-def _parsed(source: bytes, memo: Memo) -> _Parsed:
-    """Parse a source file, or remember it: the same bytes and the same Python give the same."""
-    key = digest_of(["parsed code", sys.version_info[:3], hashlib.sha256(source).hexdigest()])
-    known = memo.get(key)
-    if known is not None:
-        digest, named = json.loads(known)
-        return _Parsed(digest, tuple(named))
-    found = _parse(ast.parse(source))
-    memo.put(key, json.dumps([found.digest, found.named]))
-    return found
-
-
-def _parse(tree: ast.Module) -> _Parsed:
-    """Take the docstrings out of a tree, and find every module that an import may mean; some are names in modules."""
-    named: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            named.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            named.add(node.module)
-            named.update(f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            node.body = node.body[_has_docstring(node) :]
-    return _Parsed(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), tuple(sorted(named)))
-
-
-def _has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    return ast.get_docstring(node, clean=False) is not None
 
 
 def _pages(name: str) -> list[Path]:

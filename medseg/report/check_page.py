@@ -10,7 +10,7 @@ from typing import Any
 
 from medseg.files.records import CaseRecord, Sight
 from medseg.report.check_wording import command_line, headline
-from medseg.report.page import environment
+from medseg.report.templates import environment
 from medseg.report.thumbnail import colour_of
 from medseg.report.wording import count, number
 from medseg.values.finding import SEVERITIES, Finding

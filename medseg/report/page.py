@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from medseg.ops.cohorts import looked_for
@@ -15,6 +14,7 @@ from medseg.report.case_table import cases_table
 from medseg.report.charts import curve_chart, dice_chart
 from medseg.report.overlays import Panel
 from medseg.report.tables import comparison_table, lesion_table, measures_table
+from medseg.report.templates import environment
 from medseg.report.wording import Json, Row, answer, count, number, piece, remarks
 from medseg.values.labels import LabelScheme
 
@@ -75,12 +75,6 @@ def render_page(content: Content) -> str:
             facts=content.facts,
         )
     )
-
-
-def environment() -> Environment:
-    """Return the templates of this package; everything put into them is escaped."""
-    loader = PackageLoader("medseg.report", "")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=False, lstrip_blocks=True)
 
 
 def draw_dice(rows: Sequence[Row], regions: Sequence[str]) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from PIL import Image
 
 from medseg.ops.cohorts import HEALTHY
 from medseg.report.case_table import cases_table
-from medseg.report.page import draw_curves, draw_dice, environment
+from medseg.report.page import draw_curves, draw_dice
 from medseg.report.scores import Row, read_scores
 from medseg.report.tables import comparison_table
+from medseg.report.templates import environment
 from medseg.report.wording import Cells, interval, number
 from medseg.values.error import Refusal
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from io import BytesIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, WebPImagePlugin
 
 from medseg.report.overlays import cut, outline, window
 from medseg.values.volume import Array, FloatArray
@@ -18,6 +18,7 @@ LONGEST = 112
 _AXIAL = 2
 _WHITE = 99.0
 _QUALITY = 60
+_FORMAT = WebPImagePlugin.WebPImageFile.format  # imported by name: to find it, Pillow would load all its formats
 _LINE = 2  # pixels; WebP halves the resolution of colours, so that a line of one pixel loses its own
 _MOST_WITHOUT_OVERFLOW = 255
 # Okabe and Ito's palette without black, those first that stand out most on grey.
@@ -33,19 +34,24 @@ def thumbnail(image: Array, mask: Array | None, spacing_mm: Sequence[float]) -> 
     """
     index = _largest_slice(mask) if mask is not None else image.shape[_AXIAL] // 2
     size = _size(image.shape, spacing_mm)
-    flat = Image.fromarray(np.ascontiguousarray(cut(image, _AXIAL, index), np.float32))
+    flat = Image.fromarray(np.ascontiguousarray(_slice(image, index), np.float32))
     grey = window(np.asarray(flat.resize(size, Image.Resampling.BILINEAR)), _WHITE)
     pixels = np.repeat(grey[:, :, None], 3, axis=2)
     if mask is not None:
-        _draw_outlines(pixels, cut(mask, _AXIAL, index), size)
+        _draw_outlines(pixels, _slice(mask, index), size)
     buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "WEBP", quality=_QUALITY, method=2)
+    Image.fromarray(pixels).save(buffer, _FORMAT, quality=_QUALITY, method=2)
     return buffer.getvalue()
 
 
 def colour_of(label: int) -> tuple[int, int, int]:
     """Return red, green and blue of a label number; numbers six apart share one."""
     return LABEL_COLOURS[(label - 1) % len(LABEL_COLOURS)]
+
+
+def _slice(array: Array, index: int) -> Array:
+    """Cut a slice across Z and turn it; cut out first, because turning a whole scan would copy it."""
+    return cut(array[:, :, index : index + 1], _AXIAL, 0)
 
 
 def _size(shape: Sequence[int], spacing_mm: Sequence[float]) -> tuple[int, int]:
@@ -57,11 +63,20 @@ def _size(shape: Sequence[int], spacing_mm: Sequence[float]) -> tuple[int, int]:
 
 def _largest_slice(mask: Array) -> int:
     """Return the slice across Z with the most foreground, the first of equals, the middle one of an empty mask."""
+    if mask.strides[_AXIAL] in (1, -1):
+        areas = _areas_of_rows(mask)
+    else:
+        areas = np.array([np.count_nonzero(mask[:, :, index]) for index in range(mask.shape[_AXIAL])])
+    return int(np.argmax(areas)) if areas.any() else mask.shape[_AXIAL] // 2
+
+
+def _areas_of_rows(mask: Array) -> Array:
+    """Count the foreground of each slice across Z of a mask that lies in memory row by row along Z."""
     areas = np.zeros(mask.shape[_AXIAL], np.int64)
     for start in range(0, mask.shape[0], _MOST_WITHOUT_OVERFLOW):  # so few rows that sums fit in a byte: 20 x faster
         filled = (mask[start : start + _MOST_WITHOUT_OVERFLOW] != 0).view(np.uint8)
         areas += np.add.reduce(filled, axis=0, dtype=np.uint8).sum(axis=0, dtype=np.int64)
-    return int(np.argmax(areas)) if areas.any() else mask.shape[_AXIAL] // 2
+    return areas
 
 
 def _draw_outlines(pixels: Array, labels: Array, size: tuple[int, int]) -> None:

@@ -136,7 +136,7 @@ def _numbers(root: Path, reading: Reading, case: FoundCase) -> set[int]:
         return set()
     with suppress(Refusal, MemoryError):
         limit = prod(read_heading(root / first.path, reading).grid)
-        return set(count_numbers(scan_mask(root / case.mask, reading, limit).volume.voxels, ()))
+        return set(count_numbers(scan_mask(root / case.mask, reading, limit, as_stored=True).volume.voxels, ()))
     return set()
 
 

@@ -18,6 +18,7 @@ from medseg.ops.sighting import (
     share_of_zeros,
     thinned,
 )
+from medseg.values.volume import Array
 
 
 def test_a_small_scan_is_looked_at_whole() -> None:
@@ -89,3 +90,22 @@ def test_an_empty_end_is_seen_where_the_beginning_is_not_empty_too(first: int, l
     voxels = np.zeros((4, 5, 10), np.float32)
     voxels[1, 2, first:last] = 1
     assert constant_end(voxels) == found
+
+
+def layouts(voxels: Array) -> list[Array]:
+    """Return the same numbers in several orders of memory."""
+    reversed_ = np.asfortranarray(voxels[::-1, ::-1])[::-1, ::-1]
+    return [np.asfortranarray(voxels), reversed_, np.ascontiguousarray(voxels[:, :, ::-1])[:, :, ::-1]]
+
+
+@pytest.mark.parametrize("shape", [(9, 8, 7), (90, 80, 70)])
+def test_what_is_seen_does_not_depend_on_the_order_of_memory(shape: tuple[int, int, int]) -> None:
+    voxels = np.random.default_rng(3).normal(0, 1, shape).astype(np.float32)
+    labels = np.random.default_rng(4).choice(4, shape, p=[0.97, 0.01, 0.01, 0.01]).astype(np.uint8)
+    for other in layouts(voxels):
+        assert np.array_equal(thinned(other[None]), thinned(voxels[None]))
+        assert miniature(other).tobytes() == miniature(voxels).tobytes()
+        assert constant_end(other) == constant_end(voxels)
+    for other in layouts(labels):
+        assert count_numbers(other, (0, 1, 2)) == count_numbers(labels, (0, 1, 2))
+        assert lesion_volumes_ml(other, (1, 3), 0.5) == lesion_volumes_ml(labels, (1, 3), 0.5)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from medseg.pipeline import code
-from medseg.pipeline.memo import Memo
 
 
 @pytest.fixture
@@ -58,5 +57,6 @@ def test_import_circles_end(digest) -> None:
 
 
 def test_stages_reach_what_they_compute_with() -> None:
-    assert "medseg.ops.intensity" in code._reach("medseg.stages.prepare", "medseg", Memo(None))
-    assert not any(name.startswith("medseg.cli") for name in code._reach("medseg.stages.train", "medseg", Memo(None)))
+    with code._known("medseg", None) as known:
+        assert "medseg.ops.intensity" in code._reach("medseg.stages.prepare", "medseg", known)
+        assert not any(name.startswith("medseg.cli") for name in code._reach("medseg.stages.train", "medseg", known))

@@ -126,3 +126,11 @@ def test_pictures_of_real_scans_take_less_than_three_kilobytes() -> None:
         volume = to_canonical(Volume(np.asarray(image.dataobj, np.float32)[None], image.affine))
         labels = to_canonical(Volume(np.asarray(mask.dataobj).astype(np.uint8)[None], image.affine))
         assert 300 < len(thumbnail(volume.voxels[0], labels.voxels[0], volume.spacing_mm)) < 3000
+
+
+def test_the_picture_does_not_depend_on_the_order_of_memory() -> None:
+    image = noise((40, 300, 20))
+    mask: Array = (np.random.default_rng(1).random(image.shape) < np.linspace(0, 1, 20)[::-1]).astype(np.uint8)
+    wanted = thumbnail(image, mask, (1, 1, 3))
+    for turned in (np.asfortranarray(mask), np.asfortranarray(mask[::-1, :, ::-1])[::-1, :, ::-1]):
+        assert thumbnail(np.asfortranarray(image), turned, (1, 1, 3)) == wanted

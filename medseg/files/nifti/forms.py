@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from medseg.files.nifti.rotations import quaternion_of, rotation_of
 from medseg.values.volume import FloatArray
 
 SOUND_EDGES = "voxel edges are finite and above 0 mm (pixdim)"
@@ -63,7 +64,7 @@ def qform_of(fields: Any) -> Form | None:
     real = square**0.5 if square > 3 * np.finfo(fields["quatern_b"].dtype).eps else 0.0
     edges[2] = -edges[2] if handedness < 0 else edges[2]
     affine = np.eye(4)
-    affine[:3, :3] = _rotation([real, *imaginary]) * edges
+    affine[:3, :3] = rotation_of([real, *imaginary]) * edges
     affine[:3, 3] = [float(fields[key]) for key in ("qoffset_x", "qoffset_y", "qoffset_z")]
     return Form("qform", affine, _fault(affine), imaginary)
 
@@ -75,14 +76,14 @@ def as_precise_as(qform: Form, sform: Form) -> FloatArray:
     voxels that can be half a voxel, between two affines that were written as one.
     """
     axes = sform.affine[:3, :3] / np.linalg.norm(sform.affine[:3, :3], axis=0)
-    real, *imaginary = _quaternion(axes * [1.0, 1.0, np.sign(np.linalg.det(axes))])
+    real, *imaginary = quaternion_of(axes * [1.0, 1.0, np.sign(np.linalg.det(axes))])
     signs = (1.0, -1.0) if abs(real) < _NO_REAL_PART else (1.0,)
     apart = min(float(np.abs(np.subtract(qform.imaginary, np.multiply(sign, imaginary))).max()) for sign in signs)
     if apart > _QUATERNION_ROUNDING:
         return qform.affine
     affine = qform.affine.copy()
     edges = np.linalg.norm(affine[:3, :3], axis=0) * [1.0, 1.0, np.sign(np.linalg.det(affine[:3, :3]))]
-    affine[:3, :3] = _rotation([real, *imaginary]) * edges
+    affine[:3, :3] = rotation_of([real, *imaginary]) * edges
     return affine
 
 
@@ -104,18 +105,6 @@ def rows(affine: FloatArray) -> list[list[float]]:
 def rounded(numbers: Any) -> list[float]:
     """Return numbers to six digits, for a message."""
     return [float(f"{float(number):.6g}") + 0.0 for number in numbers]
-
-
-def _quaternion(rotation: FloatArray) -> list[float]:
-    from nibabel.quaternions import mat2quat
-
-    return [float(part) for part in mat2quat(rotation)]
-
-
-def _rotation(quaternion: list[float]) -> FloatArray:
-    from nibabel.quaternions import quat2mat
-
-    return np.asarray(quat2mat(quaternion), np.float64)
 
 
 def _fault(affine: FloatArray) -> tuple[str, object] | None:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from medseg.files.nifti.affine import Grid, position_of
+from medseg.files.nifti.layouts import DATA_TYPES, NIFTI_1, NIFTI_2
 from medseg.files.reading import Reading
 from medseg.values.error import Refusal
 from medseg.values.finding import Finding
@@ -98,11 +99,7 @@ def _fields(name: str, block: bytes) -> tuple[Any, Order]:
 
 @cache
 def _layout(size: int, order: Order) -> np.dtype[Any]:
-    from nibabel.nifti1 import header_dtype as nifti_1
-    from nibabel.nifti2 import header_dtype as nifti_2
-
-    layout: np.dtype[Any] = nifti_1 if size == NIFTI_1_BYTES else nifti_2
-    return layout.newbyteorder(order)
+    return (NIFTI_1 if size == NIFTI_1_BYTES else NIFTI_2).newbyteorder(order)
 
 
 def _check_magic(name: str, fields: Any, apart: bool) -> None:
@@ -135,15 +132,8 @@ def _grid(name: str, fields: Any) -> tuple[Grid, int]:
     return (shape[0], shape[1], shape[2]), prod(shape[3:])
 
 
-@cache
-def _dtype_of(code: int) -> np.dtype[Any] | None:
-    from nibabel.nifti1 import data_type_codes
-
-    return np.dtype(data_type_codes.dtype[code]) if code in data_type_codes else None
-
-
 def _dtype(name: str, code: int) -> np.dtype[Any]:
-    dtype = _dtype_of(code)
+    dtype = DATA_TYPES.get(code)
     if dtype is None:
         raise Refusal(name, "has a known data type", f"code {code}", _DAMAGED)
     if dtype.kind not in "iuf" or not 1 <= dtype.itemsize <= 8:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from medseg.values.finding import Finding
 from medseg.values.volume import Array
 
 Box = tuple[slice, slice, slice]
+Order = Literal["C", "F"]
 _WHOLE_NUMBER_TOLERANCE = 1e-5
 _FEWEST, _MOST = 1 << 16, 1 << 18
 _SHARE = 32
@@ -27,24 +28,26 @@ _LABELS = "a mask holds whole numbers from 0 to 255"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Voxels:
-    """Voxels `(X, Y, Z)`, C-contiguous, with what was noticed and the repairs that made a difference."""
+    """Voxels `(X, Y, Z)` with what was noticed and the repairs that made a difference."""
 
     array: Array
     findings: tuple[Finding, ...] = ()
     repairs: tuple[Repair, ...] = ()
 
 
-def read_numbers(source: Source, component: int, repairs: tuple[Repair, ...]) -> Voxels:
-    """Read one volume as float32, slope and intercept applied.
+def read_numbers(source: Source, component: int, repairs: tuple[Repair, ...], order: Order = "C") -> Voxels:
+    """Read one volume as float32, slope and intercept applied, into memory of one order; "F" is that of the file.
 
     Refuses voxels that are NaN or infinite (or fills them, where asked to), and finite ones beyond 32 bits.
     """
-    out = _room(source, np.dtype(np.float32))
+    out = _room(source, np.dtype(np.float32), order)
+    direct = _lies_as_stored(out, source)
     missing = beyond = 0
-    for box, stored in _boxes(source, component):
+    for box, stored in _boxes(source, component, out if direct else None):
         with np.errstate(over="ignore", invalid="ignore"):
-            numbers = _values(stored, source).astype(np.float32, copy=False)
-        out[box] = numbers
+            numbers = stored if direct else _values(stored, source).astype(np.float32, copy=False)
+        if not direct:
+            out[box] = numbers
         if _may_overflow(source) and not (finite := np.isfinite(numbers)).all():
             unknown = ~np.isfinite(stored)
             missing += int(np.count_nonzero(unknown))
@@ -54,16 +57,18 @@ def read_numbers(source: Source, component: int, repairs: tuple[Repair, ...]) ->
     return _filled(source, out, missing, beyond, repairs)
 
 
-def read_labels(source: Source, repairs: tuple[Repair, ...]) -> Voxels:
-    """Read the first volume as uint8 labels.
+def read_labels(source: Source, repairs: tuple[Repair, ...], order: Order = "C") -> Voxels:
+    """Read the first volume as uint8 labels, into memory of one order; "F" is that of the file.
 
     Whole numbers stored as floats are taken (to 1e-5, the rounding of a stored slope). Refuses other values and
     those outside 0..255; fractions are rounded, halves up, where `round_mask` asks for it.
     """
-    out = _room(source, np.dtype(np.uint8))
+    out = _room(source, np.dtype(np.uint8), order)
+    direct = _lies_as_stored(out, source)
     wrong = _Wrong()
-    for box, stored in _boxes(source, 0):
-        out[box] = _labels(_values(stored, source), wrong)
+    for box, stored in _boxes(source, 0, out if direct else None):
+        if not direct:
+            out[box] = _labels(_values(stored, source), wrong)
     if not wrong.count:
         return Voxels(out)
     setting = override("round_mask")
@@ -98,28 +103,40 @@ def _spans(size: int, step: int) -> Iterator[slice]:
     return (slice(start, min(start + step, size)) for start in range(0, size, step))
 
 
-def _boxes(source: Source, component: int) -> Iterator[tuple[Box, Array]]:
-    """Yield the stored numbers of one volume, box by box in one buffer, and check the file to its end."""
+def _boxes(source: Source, component: int, room: Array | None) -> Iterator[tuple[Box, Array]]:
+    """Yield the stored numbers of one volume, box by box, and check the file to its end.
+
+    They come in one buffer; with a `room` that takes the volume as it is stored they are put there, and stay.
+    """
     header = source.header
     most = min(max(header.voxels // _SHARE, _FEWEST), _MOST)
-    buffer = memoryview(bytearray(min(most, header.voxels) * header.dtype.itemsize))
+    if room is None:
+        buffer = memoryview(bytearray(min(most, header.voxels) * header.dtype.itemsize))
+    else:
+        buffer = room.T.reshape(-1).view(np.uint8).data
     source.stream.skip(header.offset + component * header.volume_bytes - source.stream.position)
     for box in cut(header.grid, most):
         shape = tuple(len(range(size)[side]) for side, size in zip(box, header.grid, strict=True))
-        part = buffer[: prod(shape) * header.dtype.itemsize]
-        source.fill(part)
-        yield box, np.frombuffer(part, header.dtype).reshape(shape, order="F")
+        count = prod(shape) * header.dtype.itemsize
+        source.fill(buffer[:count])
+        yield box, np.frombuffer(buffer[:count], header.dtype).reshape(shape, order="F")
+        buffer = buffer if room is None else buffer[count:]
     source.finish()
 
 
-def _room(source: Source, dtype: np.dtype[Any]) -> Array:
+def _lies_as_stored(out: Array, source: Source) -> bool:
+    """Tell whether the bytes of the file are those of the array: nothing is scaled, turned or converted."""
+    return out.flags.f_contiguous and out.dtype == source.header.dtype and not source.header.scaled
+
+
+def _room(source: Source, dtype: np.dtype[Any], order: Order) -> Array:
     """Allocate a volume. A file that could be a lie is refused by reading it to its end first."""
     grid = source.header.grid
     if is_suspicious(source):
         with source.again() as rehearsal:
             rehearsal.finish()
     try:
-        return np.empty(grid, dtype)
+        return np.empty(grid, dtype, order)
     except (MemoryError, ValueError):
         with source.again() as rehearsal:
             rehearsal.finish()
@@ -149,7 +166,8 @@ def _filled(source: Source, out: Array, missing: int, beyond: int, repairs: tupl
     if "fill_nonfinite" not in repairs:
         remedy = f"repair or leave out the image, or fill them with {setting}"
         raise Refusal(name, _FINITE, value, remedy, override=setting)
-    parts = [out.reshape(-1)[start : start + _MOST] for start in range(0, out.size, _MOST)]
+    flat = out.ravel(order="A")  # a view, whichever of both orders the voxels lie in
+    parts = [flat[start : start + _MOST] for start in range(0, out.size, _MOST)]
     lowest = min(float(part.min(where=np.isfinite(part), initial=np.inf)) for part in parts)
     for part in parts:
         part[~np.isfinite(part)] = lowest

@@ -57,16 +57,17 @@ class _Notes:
         except Refusal as refusal:
             if refusal.exit_code == 2:
                 raise
-            self._refuse(refusal, file)
+            self.refuse(refusal, file)
         except MemoryError:
             remedy = "use a machine with more memory, or cut the scan"
-            self._refuse(Refusal(str(file), "the scan fits into memory", "too little of it", remedy), file)
+            self.refuse(Refusal(str(file), "the scan fits into memory", "too little of it", remedy), file)
 
     def add(self, file: Path, findings: Sequence[Finding]) -> None:
         """Add what a reader or a check noticed about a file."""
         self.findings += [one.model_copy(update={"file": file.as_posix()}) for one in findings]
 
-    def _refuse(self, refusal: Refusal, file: Path | None) -> None:
+    def refuse(self, refusal: Refusal, file: Path | None) -> None:
+        """Add a refusal of a file (None: of the case); the first one is the reason."""
         found = finding_of(refusal, file.as_posix() if file else None)
         found = found.model_copy(update={"value": found.value.replace(f"{self.root}/", "")})
         self.findings.append(found)
@@ -83,6 +84,13 @@ def examine(case: FoundCase, digests: Mapping[str, str], rules: Rules, root: Pat
     where `root` lies. One channel and the mask are in memory at a time.
     """
     return _Examination(case, digests, rules, root).look()
+
+
+def refused(case: FoundCase, digests: Mapping[str, str], rules: Rules, root: Path, refusal: Refusal) -> Examined:
+    """Refuse a case without looking at its files."""
+    unseen = _Examination(case, digests, rules, root)
+    unseen.notes.refuse(refusal, None)
+    return Examined(unseen.record(None), None)
 
 
 class _Examination:
@@ -108,7 +116,7 @@ class _Examination:
         self._read_mask(grid)
         for name, heading in headings.items():
             self._read_channel(name, canonical_grid(heading.grid, heading.affine), grid)
-        return Examined(self._record(first), self.sketch.sight())
+        return Examined(self.record(first), self.sketch.sight())
 
     def _headings(self) -> dict[str, Heading]:
         """Read the header of every channel; those that are refused are left out."""
@@ -130,7 +138,7 @@ class _Examination:
                 self.notes.add(self.case.mask, read_heading(self.root / self.case.mask, self.rules.reading).findings)
                 return
             image = self.channels[self.names[0]].path
-            placed = mask_on_grid(self.root / self.case.mask, grid, self.rules.reading, image)
+            placed = mask_on_grid(self.root / self.case.mask, grid, self.rules.reading, image, as_stored=True)
             self.notes.add(self.case.mask, placed.findings)
             scheme = self.rules.scheme
             counts = count_numbers(placed.labels, scheme.allowed)
@@ -149,7 +157,7 @@ class _Examination:
         with self.notes.about(file.path):
             if first is not None:
                 self.notes.add(file.path, check_place(file, grid, first, self.rules.resample_channels))
-            scan = scan_image(self.root / file.path, file.component, self.rules.reading)
+            scan = scan_image(self.root / file.path, file.component, self.rules.reading, as_stored=True)
             voxels = scan.volume.voxels[0]
             extremes = float(voxels.min()), float(voxels.max())
             self.notes.add(file.path, (*scan.findings, *check_voxels(file, voxels, *extremes)))
@@ -165,7 +173,8 @@ class _Examination:
         file = self.case.channels[name]
         return self._file_record(file.path).model_copy(update={"component": file.component})
 
-    def _record(self, first: Heading | None) -> CaseRecord:
+    def record(self, first: Heading | None) -> CaseRecord:
+        """Return what is known of the case so far."""
         case, scheme = self.case, self.rules.scheme
         return CaseRecord(
             case=case.case,

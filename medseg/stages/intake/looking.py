@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from medseg.files.layouts.find import FoundCase
 from medseg.files.records import CaseRecord, Sight
 from medseg.pipeline.memo import Memo
 from medseg.stages.intake.checks import Rules
-from medseg.stages.intake.examination import Examined, examine
+from medseg.stages.intake.crew import Awaited, LostError, shared_out
+from medseg.stages.intake.examination import Examined, examine, refused
 from medseg.values.digests import digest_of
+from medseg.values.error import Refusal
 
 _AHEAD = 4  # cases per worker that may wait for their turn
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A case whose turn has not come, the key of its look in the memo, and the look or the promise of its text."""
+
+    case: FoundCase
+    key: str
+    look: Examined | Future[bytes] | Awaited
 
 
 class Looks:
@@ -35,44 +47,39 @@ class Looks:
             }
         )
 
-    def all(self, cases: Iterable[FoundCase], workers: int) -> Iterator[Examined]:
-        """Yield the looks in the order of the cases, whichever thread is done first; few are held at a time."""
-        waiting: deque[tuple[str, Examined | Future[Examined]]] = deque()
-        with ThreadPoolExecutor(workers, thread_name_prefix="index") as pool:
-            try:
-                for case in cases:
-                    key = self._key(case)
-                    waiting.append((key, self._remembered(key) or pool.submit(self._look, case)))
-                    if len(waiting) > workers * _AHEAD:
-                        yield self._next(waiting)
-                while waiting:
-                    yield self._next(waiting)
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+    def all(self, cases: Sequence[FoundCase], workers: int) -> Iterator[Examined]:
+        """Yield the looks in the order of the cases, whichever worker is done first; few are held at a time."""
+        waiting: deque[_Waiting] = deque()
+        with shared_out(lambda number: self._look(cases[number]), len(cases), workers) as ask:
+            for number, case in enumerate(cases):
+                key = self._key(case)
+                waiting.append(_Waiting(case, key, self._remembered(key) or ask(number)))
+                if len(waiting) > workers * _AHEAD:
+                    yield self._next(waiting.popleft())
+            while waiting:
+                yield self._next(waiting.popleft())
 
-    def _next(self, waiting: deque[tuple[str, Examined | Future[Examined]]]) -> Examined:
-        key, awaited = waiting.popleft()
-        if isinstance(awaited, Examined):
-            return awaited
-        look = awaited.result()
-        if look.record.refused is not None:  # too little memory or a slow disk may be the reason: look again next time
-            return look
-        sight = None if look.sight is None else look.sight.model_dump_json()
-        self.memo.put(key, json.dumps([look.record.model_dump_json(), sight]))
+    def _next(self, waiting: _Waiting) -> Examined:
+        if isinstance(waiting.look, Examined):
+            return waiting.look
+        try:
+            text = waiting.look.result().decode()
+        except LostError as lost:
+            return refused(waiting.case, self.digests, self.rules, self.root, _without_end(waiting.case, lost))
+        look = _read(text)
+        if look.record.refused is None:  # else too little memory or a slow disk may be the reason: look again next time
+            self.memo.put(waiting.key, text)
         return look
 
-    def _look(self, case: FoundCase) -> Examined:
-        return examine(case, self.digests, self.rules, self.root)
+    def _look(self, case: FoundCase) -> bytes:
+        look = examine(case, self.digests, self.rules, self.root)
+        sight = None if look.sight is None else look.sight.model_dump_json()
+        return json.dumps([look.record.model_dump_json(), sight]).encode()
 
     def _remembered(self, key: str) -> Examined | None:
         text = self.memo.get(key)
-        if text is None:
-            return None
         with suppress(ValueError):
-            record, sight = json.loads(text)
-            return Examined(
-                CaseRecord.model_validate_json(record), None if sight is None else Sight.model_validate_json(sight)
-            )
+            return None if text is None else _read(text)
         return None
 
     def _key(self, case: FoundCase) -> str:
@@ -84,3 +91,13 @@ class Looks:
         mask = None if case.mask is None else [case.mask.as_posix(), digests[case.mask.as_posix()]]
         named = [case.case, case.subject, case.site, case.group, case.part, case.annotated]
         return digest_of([self.common, named, channels, mask])
+
+
+def _read(text: str) -> Examined:
+    record, sight = json.loads(text)
+    return Examined(CaseRecord.model_validate_json(record), None if sight is None else Sight.model_validate_json(sight))
+
+
+def _without_end(case: FoundCase, lost: LostError) -> Refusal:
+    remedy = "use a machine with more memory, or cut the scan"
+    return Refusal(case.case, "looking at the case comes to an end", f"a process that was ended by {lost}", remedy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,14 @@ class PlacedMask:
     applied: Reading
 
 
-def mask_on_grid(path: Path, grid: Grid, reading: Reading = AS_IT_IS, image: str = "the image") -> PlacedMask:
+def mask_on_grid(
+    path: Path, grid: Grid, reading: Reading = AS_IT_IS, image: str = "the image", as_stored: bool = False
+) -> PlacedMask:
     """Read a mask and bring it onto the canonical `grid`, that of the file `image`.
 
     The same grid in another axis order is the same grid; differences below a thousandth of a voxel are harmonised. A
     DICOM segmentation may cover part of the grid. Another grid is refused before a voxel is read, unless `reading` has
-    the repair `resample_mask`.
+    the repair `resample_mask`. The labels are C-contiguous, unless they may lie in memory `as_stored`.
     """
     heading = read_heading(path, reading)
     claimed = canonical_grid(heading.grid, heading.affine)
@@ -42,10 +45,11 @@ def mask_on_grid(path: Path, grid: Grid, reading: Reading = AS_IT_IS, image: str
     resampled = "resample_mask" in reading.repair and not same_grid(claimed, grid)
     if not (same_grid(claimed, grid) or may_be_part or resampled):
         raise _elsewhere(path, claimed, grid, image)
-    scan = scan_mask(path, reading, limit_voxels=int(np.prod(grid.shape)))
+    scan = scan_mask(path, reading, prod(grid.shape), as_stored)
     volume = to_canonical(scan.volume)
     if same_grid(grid_of(volume), grid):
-        return PlacedMask(np.ascontiguousarray(volume.voxels[0]), scan.findings, scan.applied)
+        labels = volume.voxels[0] if as_stored else np.ascontiguousarray(volume.voxels[0])
+        return PlacedMask(labels, scan.findings, scan.applied)
     if scan.partial and (start := offset_in(grid_of(volume), grid)) is not None:
         return PlacedMask(_padded(volume, start, grid), scan.findings, scan.applied)
     if not resampled:

@@ -177,3 +177,37 @@ def test_large_volumes_are_read_as_small_ones(tmp_path: Path, dtype: str) -> Non
     path = saved(tmp_path / "scan.nii", voxels)
     assert np.array_equal(scan_image(path).volume.voxels[0], voxels)
     assert np.array_equal(read_mask(path).voxels[0], voxels)
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<i2", "u1"])
+@pytest.mark.parametrize("fields", [{}, {"scl_slope": 0.5, "scl_inter": 2.0}])
+@pytest.mark.parametrize("component", [0, 1])
+def test_voxels_may_lie_in_memory_as_in_the_file(tmp_path: Path, dtype: str, fields: Any, component: int) -> None:
+    path = saved(tmp_path / "scan.nii.gz", noise((70, 50, 60, 2)).astype(dtype), **fields)
+    usual, stored = scan_image(path, component).volume, scan_image(path, component, as_stored=True).volume
+    assert usual.voxels[0].flags.c_contiguous
+    assert stored.voxels[0].flags.f_contiguous
+    assert stored.voxels.dtype == np.float32
+    np.testing.assert_array_equal(stored.voxels, usual.voxels)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
+def test_labels_may_lie_in_memory_as_in_the_file(tmp_path: Path, dtype: type) -> None:
+    path = saved(tmp_path / "mask.nii.gz", np.random.default_rng(0).integers(0, 9, (70, 50, 60)).astype(dtype))
+    usual, stored = scan_mask(path).volume.voxels, scan_mask(path, as_stored=True).volume.voxels
+    assert (usual[0].flags.c_contiguous, stored[0].flags.f_contiguous) == (True, True)
+    np.testing.assert_array_equal(stored, usual)
+
+
+def test_both_orders_are_filled_and_refused_alike(tmp_path: Path) -> None:
+    voxels = noise((70, 50, 60))
+    voxels[3, 4, 5:9] = np.nan
+    path, fill = saved(tmp_path / "scan.nii.gz", voxels), Reading(repair=("fill_nonfinite",))
+    usual, stored = scan_image(path, 0, fill), scan_image(path, 0, fill, as_stored=True)
+    np.testing.assert_array_equal(stored.volume.voxels, usual.volume.voxels)
+    assert (stored.findings, stored.applied) == (usual.findings, usual.applied)
+    with pytest.raises(Refusal, match=r"4 of 210000 NaN or infinite"):
+        scan_image(path, as_stored=True)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(Refusal, match="the gzip stream is whole"):
+        scan_image(path, as_stored=True)
