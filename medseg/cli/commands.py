@@ -11,10 +11,13 @@ from medseg.cli.arguments import Arguments
 from medseg.cli.collector import collector_at_rest
 from medseg.cli.compose import compose, sweep
 from medseg.cli.display import Screen, clock, say, screen
+from medseg.engines.ranks import current
 from medseg.experiment.order import STAGES, Chain, Outcome
 from medseg.experiment.publish import facts, open_folder, publish, record
-from medseg.experiment.runner import Foreteller, Line, Runner, Unfinished
+from medseg.experiment.runner import Foreteller, Line, Unfinished
 from medseg.experiment.settings import ExperimentSettings, read_settings
+from medseg.experiment.showing import asked_batch, publish_batch, show_batch, without_batch
+from medseg.experiment.together import runner_of
 from medseg.pipeline.prune import Entry, entries, remove
 from medseg.pipeline.store import Store
 from medseg.values.error import Refusal, wrong_setting
@@ -29,7 +32,7 @@ def run(arguments: Arguments) -> int:
     until = "report" if arguments.command == "run" else arguments.command
     codes = []
     for number, (own, machine) in enumerate(settings, start=1):
-        with screen() as shown:
+        with screen(heard=current().leads) as shown:
             if len(jobs) > 1:
                 shown.line(f"job {number} of {len(jobs)}: {' '.join(jobs[number - 1])}")
             codes.append(_run_one(own, machine, until, shown))
@@ -50,7 +53,7 @@ def plan(arguments: Arguments) -> int:
         stopped = str(stage)
     for text in _foretold_lines(foretold.lines, stopped):
         say(text)
-    for text in needs(settings, chain.outcome):
+    for text in needs(settings, chain.outcome, machine):
         say(text)
     return 0
 
@@ -92,18 +95,35 @@ def read_words(arguments: Arguments, words: Sequence[str], suffix: str | None) -
 
 
 def _run_one(settings: ExperimentSettings, machine: Machine, until: str, shown: Screen) -> int:
+    step = asked_batch(settings, until)
+    if step is not None:
+        settings, until = without_batch(settings), "prepare"
+    if not current().leads:
+        return _follow(settings, machine, until, step)
     folder = open_folder(settings, machine)
     told: set[str] = set()
     noted = facts(machine)
-    runner = Runner(Store(Path(machine.store)), machine, noted, lambda line: tell_line(line, told, shown))
+    runner = runner_of(current(), machine, noted, lambda line: tell_line(line, told, shown))
     chain = Chain(settings, runner, machine)
+    picture = None
     try:
         chain.walk(until)
+        if step is not None:
+            picture = publish_batch(show_batch(chain, step), folder, step)
     finally:
         reached = chain.outcome if until == "report" else _known(settings, machine)
         chain.outcome.failed.update(publish(folder, reached, machine.write))
         record(folder, runner.lines, chain.outcome, settings, noted)
-    return _finish(chain.outcome, folder, until, shown)
+    return _finish(chain.outcome, picture or folder, until, shown)
+
+
+def _follow(settings: ExperimentSettings, machine: Machine, until: str, step: int | None) -> int:
+    """Do this process's part of an experiment; the leading process says what comes of it and keeps the record."""
+    chain = Chain(settings, runner_of(current(), machine, {}, lambda line: None), machine)
+    chain.walk(until)
+    if step is not None:
+        show_batch(chain, step)
+    return _code(chain.outcome)
 
 
 def _known(settings: ExperimentSettings, machine: Machine) -> Outcome:
@@ -136,6 +156,10 @@ def _finish(outcome: Outcome, folder: Path, until: str, shown: Screen) -> int:
         shown.line(printable(f"error: {case}: {why.removeprefix(f'{case}: ')}"))
     report = folder / "report" / "report.html"
     say(str(report if until == "report" and report.is_file() else folder))
+    return _code(outcome)
+
+
+def _code(outcome: Outcome) -> int:
     return 1 if outcome.refused or outcome.failed else 0
 
 

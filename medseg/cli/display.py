@@ -60,6 +60,16 @@ class PlainScreen:
             self.last.pop(news.task, None)
 
 
+class SilentScreen:
+    """Nothing at all: for processes that another one speaks for."""
+
+    def line(self, text: str) -> None:
+        """Write nothing."""
+
+    def show(self, news: Progress) -> None:
+        """Show nothing."""
+
+
 class BarScreen:
     """Bars that move, with speed, facts and time left."""
 
@@ -99,11 +109,28 @@ class _Listener(logging.Handler):
             self.screen.show(news)
 
 
+class _Speaker(logging.Handler):
+    """Writes what modules say through `logging.getLogger(__name__)` as lines of their own."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__(logging.INFO)
+        self.screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from medseg.values.finding import printable  # pydantic: `medseg --help` does without
+
+        head = "warning: " if record.levelno >= logging.WARNING else ""
+        self.screen.line(head + printable(record.getMessage()))
+
+
 @contextmanager
-def screen() -> Iterator[Screen]:
-    """Listen to the progress of the stages and show it, until the block ends."""
-    if not sys.stderr.isatty():
-        plain = PlainScreen()
+def screen(heard: bool = True) -> Iterator[Screen]:
+    """Listen to the progress of the stages and to their notes and warnings, and show them, until the block ends.
+
+    Unless `heard`, all of it is kept back.
+    """
+    if not heard or not sys.stderr.isatty():
+        plain = PlainScreen() if heard else SilentScreen()
         with _listening(plain):
             yield plain
         return
@@ -127,14 +154,19 @@ def screen() -> Iterator[Screen]:
 
 @contextmanager
 def _listening(where: Screen) -> Iterator[None]:
-    listener = _Listener(where)
+    listener, speaker, package = _Listener(where), _Speaker(where), logging.getLogger("medseg")
+    level = package.level
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    package.setLevel(logging.INFO)
     logger.addHandler(listener)
+    package.addHandler(speaker)
     try:
         yield
     finally:
         logger.removeHandler(listener)
+        package.removeHandler(speaker)
+        package.setLevel(level)
 
 
 def fraction(news: Progress) -> float:

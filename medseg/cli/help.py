@@ -65,6 +65,21 @@ examples
   medseg check data.root=DIR data.assume_orientation=RAS           files whose header names no directions
 repairs    use_sform use_qform lengths_are_mm fill_nonfinite first_volume round_mask drop_unknown_labels resample_mask
 """,
+    "train": """The stages before it are done as well, or reused. The model package lies in runs/NAME/model, the
+curve beside it. A training that was stopped, by Ctrl-C, SIGTERM or a crash, goes on with the same command.
+
+examples
+  medseg train data.root=DIR name=mine training.minutes=60
+  medseg train data.root=DIR training.steps=20000 augment=full training.schedule=cosine
+  medseg train data.root=DIR training.validate_every=5min training.patience=5
+  medseg train data.root=DIR name=tuned training.start_from=runs/mine training.learning_rate=0.0005
+  medseg train data.root=DIR name=tuned training.start_from=runs/mine training.freeze=[encoder]
+  medseg train data.root=DIR machine.microbatch=1 machine.recompute=true    less memory, the same mathematics
+  medseg train data.root=DIR machine.trackers=[tensorboard]                 curves in TensorBoard too
+  medseg train data.root=DIR training.show_batch=1                          picture of a batch; trains nothing
+  torchrun --nproc-per-node 2 -m medseg train data.root=DIR                 two processes, one global batch
+trackers   tensorboard mlflow wandb: each needs its extra, e.g. pip install 'medseg[tensorboard]'
+""",
     "clean": """Without a choice it only lists. Runs keep their own links to results, so a run's folder stays whole.
 
 examples

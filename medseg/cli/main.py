@@ -14,7 +14,12 @@ from medseg.cli.arguments import Arguments, parse
 from medseg.cli.collector import collector_at_rest
 from medseg.cli.display import say
 from medseg.cli.help import about, overview
+from medseg.engines.joining import is_abandoned, joined, ranks_of
+from medseg.engines.leaving import Silent
+from medseg.engines.ranks import ALONE, Ranks
 from medseg.values.error import Refusal
+
+TOGETHER = frozenset({"run", "prepare", "train", "predict", "score", "report"})  # what several processes do at once
 
 
 class Terminated(KeyboardInterrupt):
@@ -29,25 +34,60 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "debug=true" in (word.lower() for word in words)
     try:
-        arguments = parse(words)
+        ranks = ranks_of(os.environ)
+        arguments = _parsed(words, ranks)
+        if not ranks.leads and (arguments.help or arguments.command not in TOGETHER):
+            return 0
         if arguments.version or arguments.help:
             say(f"medseg {medseg.__version__}" if arguments.version else _help(arguments))
             return 0
         signal.signal(signal.SIGTERM, _terminate)
-        print(f"medseg {medseg.__version__} {arguments.command}", file=sys.stderr, flush=True)  # noqa: T201
-        return _command(arguments)(arguments)
-    except Refusal as refusal:
-        return _end(str(refusal), refusal.exit_code, debug)
-    except Terminated:
-        return _end("medseg: stopped by SIGTERM; the same command goes on from here", 143, debug)
-    except KeyboardInterrupt:
-        return _end("medseg: stopped by the user; the same command goes on from here", 130, debug)
-    except BrokenPipeError:
+        if ranks.leads:
+            print(f"medseg {medseg.__version__} {arguments.command}", file=sys.stderr, flush=True)  # noqa: T201
+        with joined(ranks if arguments.command in TOGETHER else ALONE):
+            return _command(arguments)(arguments)
+    except BaseException as error:
+        code = _ended(error, debug)
+        if is_abandoned():  # Python's own way out would wait for the processes that are gone
+            sys.stdout.flush()
+            os._exit(code)
+        return code
+
+
+def _ended(error: BaseException, debug: bool) -> int:
+    """Say in one line what ended the command, unless another process says it, and return the exit code."""
+    code, text = _told(error.reason if isinstance(error, Silent) else error)
+    if isinstance(error, Silent):
+        return code
+    if debug:
+        traceback.print_exception(error)
+    if text:
+        print(f"error: {' '.join(text.split())}", file=sys.stderr, flush=True)  # noqa: T201
+    return code
+
+
+def _told(error: BaseException) -> tuple[int, str]:
+    if isinstance(error, Refusal):
+        return error.exit_code, str(error)
+    if isinstance(error, Terminated):
+        return 143, "medseg: stopped by SIGTERM; the same command goes on from here"
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "medseg: stopped by the user; the same command goes on from here"
+    if isinstance(error, BrokenPipeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except Exception as error:  # the last door: everything unforeseen still ends in one line
-        text = f"medseg: an unforeseen {type(error).__name__}, got {error}; run again with debug=true to see where"
-        return _end(text, 1, debug)
+        return 1, ""
+    if not isinstance(error, Exception):
+        raise error
+    # the last door: everything unforeseen still ends in one line
+    return 1, f"medseg: an unforeseen {type(error).__name__}, got {error}; run again with debug=true to see where"
+
+
+def _parsed(words: Sequence[str], ranks: Ranks) -> Arguments:
+    try:
+        return parse(words)
+    except Refusal as refusal:
+        with joined(ranks):  # several processes have met the same, and one of them says it
+            raise refusal
 
 
 def _help(arguments: Arguments) -> str:
@@ -67,10 +107,3 @@ def _command(arguments: Arguments) -> Callable[[Arguments], int]:
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     raise Terminated
-
-
-def _end(text: str, code: int, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    print(f"error: {' '.join(text.split())}", file=sys.stderr, flush=True)  # noqa: T201
-    return code

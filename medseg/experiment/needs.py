@@ -9,21 +9,18 @@ from pathlib import Path
 
 from medseg.experiment.order import Outcome
 from medseg.experiment.settings import ExperimentSettings
-from medseg.ops.planning import Wishes, memory_gb
+from medseg.values.machine import Machine
 from medseg.values.plan import Plan
 
 
-def needs(settings: ExperimentSettings, outcome: Outcome) -> list[str]:
+def needs(settings: ExperimentSettings, outcome: Outcome, machine: Machine) -> list[str]:
     """Say in a few lines what the run will need, as far as it is known before the fingerprint has been taken."""
     lines = [f"time         training {_budget(settings)}"]
     if "fingerprint" in outcome.stages:
         folder = outcome.stages["fingerprint"].folder
         plan = Plan.model_validate_json((folder / "plan.json").read_text(encoding="utf-8"))
-        lines += [
-            f"memory       about {_step_gb(plan, settings):.1f} GB for a training step "
-            f"(patch {plan.patch}, batch {plan.batch}, features {plan.architecture.features})",
-            f"disk         about {_disk_mb(folder, outcome, plan):.0f} MB of prepared scans",
-        ]
+        lines += _step(plan, settings, machine)
+        lines.append(f"disk         about {_disk_mb(folder, outcome, plan):.0f} MB of prepared scans")
     else:
         lines.append("memory, disk known once the fingerprint has been taken (medseg prepare)")
     free = shutil.disk_usage(_existing(Path.cwd())).free / 1e9
@@ -35,17 +32,22 @@ def _budget(settings: ExperimentSettings) -> str:
     return f"{training.minutes:g} minutes" if training.minutes is not None else f"{training.step_budget} steps"
 
 
-def _step_gb(plan: Plan, settings: ExperimentSettings) -> float:
-    network = settings.network
-    wishes = Wishes(network.dimensions, network.width, network.widest, network.levels, None, None, plan.plane, 0.0)
-    axes = [axis for axis in range(3) if axis != plan.plane]
-    strides = []
-    for stride in plan.architecture.strides:
-        whole = [1, 1, 1]
-        for axis, step in zip(axes, stride, strict=True):
-            whole[axis] = step
-        strides.append((whole[0], whole[1], whole[2]))
-    return memory_gb(plan.patch, strides, wishes, plan.batch)
+def _step(plan: Plan, settings: ExperimentSettings, machine: Machine) -> list[str]:
+    """Say what a training step will hold, in the words of the check before the first step."""
+    from medseg.engines.device import device_of  # imports torch
+    from medseg.engines.training.foreseeing.preflight import amount, stored
+    from medseg.stages.training.foresight import foresee, free_on
+
+    device = device_of(machine)
+    wish = foresee(settings.network, settings.training, plan, machine, device)
+    what = f"patch {plan.patch}, batch {plan.batch}, features {plan.architecture.features}"
+    if wish is None:
+        return [f"memory       not known for this network ({what})"]
+    free, place = free_on(device)
+    return [
+        f"memory       about {amount(wish.bytes)} for a training step ({what}), {amount(free)} free in {place}",
+        f"disk         about {amount(stored(wish.load))} of checkpoints and weights",
+    ]
 
 
 def _disk_mb(folder: Path, outcome: Outcome, plan: Plan) -> float:

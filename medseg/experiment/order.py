@@ -6,11 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from medseg.experiment.runner import Do, Runner, Unfinished, reason
+from medseg.engines.sampling.settings import AugmentSettings
+from medseg.engines.training.trackers.opening import require
+from medseg.experiment.runner import Do, Runner, Unfinished
 from medseg.experiment.settings import ExperimentSettings
-from medseg.experiment.sources import data_source
+from medseg.experiment.sources import DataSource, data_source
+from medseg.experiment.start import card_source, package_source
 from medseg.files.layouts.find import DataSettings
 from medseg.files.listing import folder_of
 from medseg.files.records import Reason, read_cases
@@ -21,7 +25,6 @@ from medseg.stages.split import SplitStage
 from medseg.values.error import Refusal
 from medseg.values.finding import Finding
 from medseg.values.machine import Machine
-from medseg.values.progress import tell
 from medseg.values.settings import Settings
 
 PHANTOM_DATA = DataSettings(
@@ -30,7 +33,6 @@ PHANTOM_DATA = DataSettings(
     regions={"core": (1,), "oedema": (2,), "tumour": (1, 2)},
     tumour="tumour",
 )
-CASE_FAILURES = (Refusal, MemoryError, ArithmeticError, ValueError, RuntimeError, LookupError)
 STAGES = ("phantom", "index", "split", "fingerprint", "prepare", "train", "predict", "score", "report")
 
 
@@ -67,7 +69,14 @@ class Chain:
         self.unknown = ""
 
     def walk(self, until: str = "report") -> Outcome:
-        """Do the stages in order. A case that fails is noted and the others go on; other refusals are raised."""
+        """Do the stages in order. A case that fails is noted and the others go on; other refusals are raised.
+
+        What only training needs, a package or a tracker, is refused before anything is done.
+        """
+        if STAGES.index(until) >= STAGES.index("train"):
+            require(self.machine.trackers)
+        if STAGES.index(until) >= STAGES.index("fingerprint"):
+            _ = self.start
         steps = {
             "index": self._index,
             "split": self._split,
@@ -91,7 +100,7 @@ class Chain:
         if isinstance(data, PhantomSettings):
             made = self._once("phantom", data, {})
             data = PHANTOM_DATA.model_copy(update={"root": str(made.folder / "data")})
-        source = data_source(data, self.store, self.machine)
+        source = DataSource.read(self.do.agreed(lambda: data_source(data, self.store, self.machine).text))
         self.outcome.data = source.folder
         from medseg.stages.index import IndexSettings
 
@@ -130,7 +139,8 @@ class Chain:
             seed=own.seed, prepare=own.prepare, patches=own.patches, network=own.network, loss=own.loss
         )
         cases = {f"cases/{case}": self._record(case) for case in self._parts()["train"]}
-        self._once("fingerprint", settings, {**self._base(), **cases})
+        start = {} if self.start is None else {"start": card_source(self.start)}
+        self._once("fingerprint", settings, {**self._base(), **cases, **start})
 
     def _prepare(self) -> None:
         shared = {**self._base(), "preparation": self._of("fingerprint", "preparation.json")}
@@ -140,26 +150,44 @@ class Chain:
         self._fan("prepare", self.settings.prepare, tasks, self.outcome.prepared)
 
     def _train(self) -> None:
-        from medseg.stages.train import TrainStageSettings
+        from medseg.stages.training.settings import TrainStageSettings
 
         own = self.settings
-        zeros = getattr(own.data, "missing_channel", "refuse") == "zeros"
         settings = TrainStageSettings(
             seed=own.seed,
             network=own.network,
             loss=own.loss,
             patches=own.patches,
-            augment=own.augment.for_missing_channels() if zeros else own.augment,
-            training=own.training,
+            augment=self.augment,
+            training=own.training.model_copy(update={"show_batch": None, "start_from": self.start and "package"}),
             inference=own.inference,
         )
+        inputs = self.training_inputs()
+        if self.start is not None:
+            inputs["start"] = self.start
+        self._once("train", settings, inputs)
+
+    @cached_property
+    def start(self) -> Source | None:
+        """The package that training starts from, None where its first weights are random."""
+        named = self.settings.training.start_from
+        return None if named is None else package_source(named, Path(self.machine.runs) / self.settings.name)
+
+    @property
+    def augment(self) -> AugmentSettings:
+        """How training patches are changed, in a way that suits the channels that cases may lack."""
+        zeros = getattr(self.settings.data, "missing_channel", "refuse") == "zeros"
+        return self.settings.augment.for_missing_channels() if zeros else self.settings.augment
+
+    def training_inputs(self) -> dict[str, Source]:
+        """Return what training reads, once the cases have been prepared; refuses to train on none."""
         inputs = {"plan": self._of("fingerprint", "plan.json"), "scheme": self._of("index", "scheme.json")}
         for part in ("train", "validation"):
             done = [case for case in self._parts()[part] if case in self.outcome.prepared]
             inputs.update({f"{part}/{case}": self.outcome.prepared[case].source() for case in done})
         if not any(name.startswith("train/") for name in inputs):
             raise Refusal("train", "at least one training case must have been prepared", 0, "see the refusals above")
-        self._once("train", settings, inputs)
+        return inputs
 
     def _predict(self) -> None:
         from medseg.stages.predict import PredictStage
@@ -213,20 +241,12 @@ class Chain:
     def _fan(
         self, stage: str, settings: Settings, tasks: Mapping[str, Mapping[str, Source]], done: dict[str, Finished]
     ) -> None:
-        """Do a stage for each case; a case that fails is noted and stops nothing.
-
-        A wrong setting is wrong for every case, so it is raised.
-        """
-        for number, (case, inputs) in enumerate(tasks.items(), start=1):
-            try:
-                done[case] = self.do(stage, settings, inputs, case)
-            except Unfinished:
-                self.unknown = stage
-            except CASE_FAILURES as error:
-                if isinstance(error, Refusal) and error.exit_code == 2:
-                    raise
-                self.outcome.failed[case] = reason(error)
-            tell(stage, number, len(tasks), "cases")
+        """Do a stage for each case; a case that fails is noted and stops nothing."""
+        found = self.do.each(stage, settings, tasks)
+        done.update(found.done)
+        self.outcome.failed.update(found.failed)
+        if len(found.done) + len(found.failed) < len(tasks):
+            self.unknown = stage
 
     def _base(self) -> dict[str, Source]:
         if self.outcome.data is None:

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 import medseg
+from medseg.engines.ranks import current
 from medseg.experiment.formats import Format, write_predictions
 from medseg.experiment.order import Outcome
 from medseg.experiment.runner import Line
@@ -25,7 +26,7 @@ from medseg.values.error import Refusal
 from medseg.values.machine import Machine
 
 LIBRARIES = ("torch", "monai", "numpy", "scipy", "nibabel", "SimpleITK", "hydra-core", "pydantic", "safetensors")
-MADE = ("model", "predictions", "report", "curve.csv", "log.jsonl")
+MADE = ("model", "weights", "predictions", "report", "curve.csv", "log.jsonl", "transfer.json", "trackers")
 
 
 def versions() -> dict[str, str]:
@@ -57,7 +58,7 @@ def open_folder(settings: ExperimentSettings, machine: Machine) -> Path:
 def settings_text(settings: ExperimentSettings, machine: Machine) -> str:
     """Return the complete settings as YAML that `--config-dir RUN --config-name settings` runs again."""
     tree = settings.model_dump(mode="json")
-    for group, name in (("data", "root"), ("split", "held_out")):
+    for group, name in (("data", "root"), ("split", "held_out"), ("training", "start_from")):
         if isinstance(tree[group].get(name), str):
             tree[group][name] = str(Path(tree[group][name]).resolve())
     return yaml.safe_dump({**tree, "machine": machine.model_dump(mode="json")}, sort_keys=False, allow_unicode=True)
@@ -72,10 +73,7 @@ def publish(folder: Path, outcome: Outcome, write: Format = "nifti") -> dict[str
         _remove(folder / name)
     train = outcome.stages.get("train")
     if train:
-        for path in sorted(train.folder.glob("model/*")):
-            link(path, folder / "model" / path.name)
-        for name in ("curve.csv", "log.jsonl"):
-            link(train.folder / name, folder / name)
+        _publish_training(train.folder, folder)
     for case, finished in outcome.predictions.items():
         link(finished.folder / "prediction.nii.gz", folder / "predictions" / f"{case}.nii.gz")
     report = outcome.stages.get("report")
@@ -85,6 +83,16 @@ def publish(folder: Path, outcome: Outcome, write: Format = "nifti") -> dict[str
         ):
             link(path, folder / "report" / path.relative_to(report.folder))
     return write_predictions(folder / "predictions", outcome, write)
+
+
+def _publish_training(made: Path, folder: Path) -> None:
+    for path in sorted(path for name in ("model", "weights") for path in made.glob(f"{name}/*")):
+        link(path, folder / path.relative_to(made))
+    for path in (made / name for name in ("curve.csv", "log.jsonl", "transfer.json")):
+        if path.is_file():
+            link(path, folder / path.name)
+    if (made / "trackers").is_dir():  # copied, because looking at an MLflow run writes into its file
+        shutil.copytree(made / "trackers", folder / "trackers", symlinks=True, copy_function=shutil.copyfile)
 
 
 def record(
@@ -138,13 +146,14 @@ def totals(tasks: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def facts(machine: Machine) -> dict[str, Any]:
-    """Return what is recorded with every result and is part of no key: versions, commit, machine."""
+    """Return what is recorded with every result and is part of no key: versions, commit, machine, processes."""
     return {
         "versions": versions(),
         "commit": _commit(),
         "machine": machine.model_dump(mode="json"),
         "platform": platform.platform(),
         "cores": os.cpu_count(),
+        "processes": current().world,
         "command": sys.argv[1:],
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +15,10 @@ from medseg.pipeline.store import Finished, Source, Store, Task, write_whole
 from medseg.values.digests import digest_of
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
+from medseg.values.progress import tell
 from medseg.values.settings import Settings
+
+CASE_FAILURES = (Refusal, MemoryError, ArithmeticError, ValueError, RuntimeError, LookupError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,14 @@ class Line:
     peak_memory_mb: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Each:
+    """What became of the cases of a stage: finished ones, and why others failed; in a plan some may be neither."""
+
+    done: dict[str, Finished]
+    failed: dict[str, str]
+
+
 class Unfinished(Exception):
     """A plan meets a task that has not been done, so what depends on it is not known yet."""
 
@@ -39,6 +51,12 @@ class Do(Protocol):
 
     def __call__(self, stage: str, settings: Settings, inputs: Mapping[str, Source], case: str = "") -> Finished:
         """Return the finished task of `stage` (over one case, where `case` is given)."""
+
+    def each(self, stage: str, settings: Settings, tasks: Mapping[str, Mapping[str, Source]]) -> Each:
+        """Return what became of a stage over many cases, whose inputs `tasks` has by case."""
+
+    def agreed(self, work: Callable[[], str]) -> str:
+        """Return the text that `work` gives, the same one wherever this experiment is done."""
 
 
 Listener = Callable[[Line], None]
@@ -53,17 +71,37 @@ class Runner:
 
     def __call__(self, stage: str, settings: Settings, inputs: Mapping[str, Source], case: str = "") -> Finished:
         """Return the finished task, doing it where needed; what the stage raises is noted and raised again."""
-        task = _task(stage, settings, inputs, case, self.store.root / MEMO)
+        task = self.task(stage, settings, inputs, case)
         found = self.store.find(task)
         because = "" if found else self.store.because(task)
         try:
-            finished = found or self.store.make(task, self._work(stage, settings, inputs), self.facts)
+            finished = found or self.store.make(task, self.work(stage, settings, inputs), self.facts)
         except Exception as error:
-            self._note(Line(stage, case, task.key, "failed", reason(error)))
+            self.note(Line(stage, case, task.key, "failed", reason(error)))
             raise
         seconds, peak = finished.manifest["seconds"], finished.manifest["peak_memory_mb"]
-        self._note(Line(stage, case, task.key, "reused" if found else "run", because, seconds, peak))
+        self.note(Line(stage, case, task.key, "reused" if found else "run", because, seconds, peak))
         return finished
+
+    def each(self, stage: str, settings: Settings, tasks: Mapping[str, Mapping[str, Source]]) -> Each:
+        """Do a stage for each case; a case that fails is noted and stops nothing.
+
+        A wrong setting is wrong for every case, so it is raised.
+        """
+        found = Each({}, {})
+        for number, (case, inputs) in enumerate(tasks.items(), start=1):
+            try:
+                found.done[case] = self(stage, settings, inputs, case)
+            except CASE_FAILURES as error:
+                if isinstance(error, Refusal) and error.exit_code == 2:
+                    raise
+                found.failed[case] = reason(error)
+            tell(stage, number, len(tasks), "cases")
+        return found
+
+    def agreed(self, work: Callable[[], str]) -> str:
+        """Return the text that `work` gives."""
+        return work()
 
     def keep_text(self, text: str) -> Source:
         """Keep a text (why a case failed) where later tasks can read it as an input."""
@@ -73,7 +111,13 @@ class Runner:
         write_whole(path, text)
         return Source(path, digest)
 
-    def _work(self, stage: str, settings: Settings, inputs: Mapping[str, Source]) -> Callable[[Path], None]:
+    def task(self, stage: str, settings: Settings, inputs: Mapping[str, Source], case: str = "") -> Task:
+        """Return the task of a stage, over one case where `case` is given."""
+        return _task(stage, settings, inputs, case, self.store.root / MEMO)
+
+    def work(self, stage: str, settings: Settings, inputs: Mapping[str, Source]) -> Callable[[Path], None]:
+        """Return what fills a draft folder with the result of a stage."""
+
         def work(draft: Path) -> None:
             module = importlib.import_module(f"medseg.stages.{stage}")
             try:
@@ -83,7 +127,8 @@ class Runner:
 
         return work
 
-    def _note(self, line: Line) -> None:
+    def note(self, line: Line) -> None:
+        """Keep what became of a task, and tell it."""
         self.lines.append(line)
         self.listener(line)
 
@@ -106,6 +151,18 @@ class Foreteller:
         if found is None:
             raise Unfinished(stage)
         return found
+
+    def each(self, stage: str, settings: Settings, tasks: Mapping[str, Mapping[str, Source]]) -> Each:
+        """Return the cases that are in the store."""
+        found = Each({}, {})
+        for case, inputs in tasks.items():
+            with suppress(Unfinished):
+                found.done[case] = self(stage, settings, inputs, case)
+        return found
+
+    def agreed(self, work: Callable[[], str]) -> str:
+        """Return the text that `work` gives."""
+        return work()
 
 
 def reason(error: Exception) -> str:

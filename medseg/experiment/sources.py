@@ -31,6 +31,17 @@ class DataSource:
         """What the index stage reads."""
         return {"data": self.folder, "listing": self.listing}
 
+    @property
+    def text(self) -> str:
+        """Return it as text, for another process."""
+        return json.dumps([str(self.folder.path), str(self.listing.path), self.folder.digest])
+
+    @staticmethod
+    def read(text: str) -> DataSource:
+        """Return what `text` described."""
+        folder, listing, digest = json.loads(text)
+        return DataSource(Source(Path(folder), digest), Source(Path(listing), digest))
+
 
 def data_source(settings: DataSettings, store: Path, machine: Machine) -> DataSource:
     """Find the scans of a data set; the digest covers the content of every file that belongs to a case.

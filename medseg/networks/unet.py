@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
+from medseg.networks.dropout import FeatureDropout
+from medseg.networks.norm import SLOPE, NormAct
+from medseg.networks.pointwise import Pointwise2d, Pointwise3d
 from medseg.values.plan import Architecture
 
-SLOPE = 0.01
 _CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
 _TRANSPOSED: dict[int, type[nn.ConvTranspose2d] | type[nn.ConvTranspose3d]] = {
     2: nn.ConvTranspose2d,
     3: nn.ConvTranspose3d,
 }
-_NORM: dict[int, type[nn.InstanceNorm2d] | type[nn.InstanceNorm3d]] = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
-_DROPOUT: dict[int, type[nn.Dropout2d] | type[nn.Dropout3d]] = {2: nn.Dropout2d, 3: nn.Dropout3d}
+_HEAD: dict[int, type[Pointwise2d] | type[Pointwise3d]] = {2: Pointwise2d, 3: Pointwise3d}
 
 
 class UNet(nn.Module):
     """Map images `(B, C, *space)` to logits `(B, outputs, *space)`, for any space with two voxels left at the bottom.
 
-    In training mode with deep supervision it returns a tuple of logits, full resolution first. The two coarsest decoder
-    levels are not supervised, but the second finest always is where there is one.
+    In training mode with deep supervision it returns a tuple of logits, full resolution first: see `supervised_levels`.
     There is no interpolation in the graph, so every gradient has a deterministic kernel.
+    With `recompute` (off at first) a level keeps only what goes into it and computes the rest again for the gradients.
     Source: Ronneberger et al. 2015, arXiv:1505.04597; instance norm and leaky ReLU as in Isensee et al. 2021.
     """
 
@@ -38,23 +42,43 @@ class UNet(nn.Module):
         self.climbs = nn.ModuleList(_climb(architecture, i) for i in range(levels - 1))
         flat = (1,) * architecture.dimensions
         self.decoder = nn.ModuleList(_level(architecture, i, 2 * features[i], flat, dropout) for i in range(levels - 1))
-        supervised = max(min(2, levels - 1), levels - 3) if deep_supervision else 1
-        convolution = _CONVOLUTION[architecture.dimensions]
-        self.heads = nn.ModuleList(convolution(features[i], architecture.outputs, 1) for i in range(supervised))
+        supervised = supervised_levels(levels) if deep_supervision else 1
+        head = _HEAD[architecture.dimensions]
+        self.heads = nn.ModuleList(head(features[i], architecture.outputs) for i in range(supervised))
         self.apply(_initialise)
+        self.recompute, self.drops = False, dropout > 0
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Return logits, or in training mode with deep supervision the logits of several scales."""
         skips: list[Tensor] = []
         for level in self.encoder:
-            x = level(x)
+            x = self._through(level, x)
             skips.append(x)
         logits: list[Tensor] = []
         for i in reversed(range(len(self.decoder))):
-            x = self.decoder[i](torch.cat((skips[i], _fit(self.climbs[i](x), skips[i])), 1))
+            x = self._through(partial(self._rise, i), x, skips[i])
             if i == 0 or (self.training and i < len(self.heads)):
                 logits.append(self.heads[i](x))
         return logits[0] if len(logits) == 1 else tuple(reversed(logits))
+
+    def _rise(self, index: int, x: Tensor, skip: Tensor) -> Tensor:
+        """Take the step up to level `index`, and go through the decoder there."""
+        risen: Tensor = self.decoder[index](torch.cat((skip, _fit(self.climbs[index](x), skip)), 1))
+        return risen
+
+    def _through(self, level: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        if not (self.recompute and self.training):
+            return level(*inputs)
+        again: Tensor = checkpoint(level, *inputs, use_reentrant=False, preserve_rng_state=self.drops)
+        return again
+
+
+def supervised_levels(levels: int) -> int:
+    """Return how many outputs a U-Net of so many levels has with deep supervision.
+
+    The two coarsest levels of the decoder have none, but the second finest always does where there is one.
+    """
+    return max(min(2, levels - 1), levels - 3)
 
 
 def _level(
@@ -64,7 +88,10 @@ def _level(
     flat = (1,) * architecture.dimensions
     outgoing, kernel = architecture.features[index], architecture.kernels[index]
     first = _convolve(incoming, outgoing, kernel, stride, dropout)
-    return nn.Sequential(*first, *_convolve(outgoing, outgoing, kernel, flat, dropout))
+    blocks = (first, _convolve(outgoing, outgoing, kernel, flat, dropout))
+    # Numbered as if activations were layers of their own, which they once were: packages know these names.
+    size = len(first) + 1
+    return nn.Sequential(OrderedDict((str(i * size + j), layer) for i in (0, 1) for j, layer in enumerate(blocks[i])))
 
 
 def _convolve(
@@ -74,8 +101,8 @@ def _convolve(
     padding = tuple(k // 2 for k in kernel)
     # No bias: the normalisation that follows would take it out again.
     convolution = _CONVOLUTION[dimensions](incoming, outgoing, tuple(kernel), tuple(stride), padding, bias=False)  # type: ignore[arg-type]
-    drop = [_DROPOUT[dimensions](dropout)] if dropout else []
-    return [convolution, *drop, _NORM[dimensions](outgoing, affine=True), nn.LeakyReLU(SLOPE, inplace=True)]
+    drop = [FeatureDropout(dropout)] if dropout else []
+    return [convolution, *drop, NormAct(outgoing)]
 
 
 def _climb(architecture: Architecture, index: int) -> nn.Module:
@@ -88,7 +115,8 @@ def _climb(architecture: Architecture, index: int) -> nn.Module:
 def _fit(x: Tensor, like: Tensor) -> Tensor:
     """Cut off what climbing added beyond the skip's edge, where its size was no multiple of the stride."""
     for axis, size in enumerate(like.shape[2:], start=2):
-        x = x.narrow(axis, 0, size)
+        if x.shape[axis] > size:  # else the gradient would be copied, out of its memory order, for nothing
+            x = x.narrow(axis, 0, size)
     return x
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import log_softmax, softplus
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import log_softmax, logsigmoid
 
 from medseg.values.labels import IGNORED
 
@@ -67,6 +68,29 @@ def read_regions(logits: Tensor, classes: Tensor, table: Table, annotated: Tenso
     return _Regions(logits, inside, counted, counted)
 
 
+class _Chosen(torch.autograd.Function):
+    """The score of one class per voxel.
+
+    nll_loss has no deterministic gradient on CUDA, and that of gather sorts all voxels to be deterministic. Here each
+    score's gradient is decided by itself.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor, classes: Tensor) -> Tensor:
+        """Take scores `(B, K, *space)` at classes `(B, 1, *space)`."""
+        ctx.save_for_backward(classes)
+        ctx.kinds = scores.shape[1]
+        return scores.gather(1, classes)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:
+        """Hand the slope `(B, 1, *space)` to the chosen scores."""
+        (classes,) = ctx.saved_tensors
+        kinds = torch.arange(ctx.kinds, device=classes.device).view(-1, *[1] * (classes.ndim - 2))
+        return torch.where(classes == kinds, slope, 0.0), None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Classes:
     logs: Tensor
@@ -82,8 +106,8 @@ class _Classes:
         return self.classes[:, None] == kinds.view(-1, *[1] * (self.classes.ndim - 1))
 
     def surprise(self) -> Tensor:
-        # Gather and not nll_loss: that one has no deterministic gradient on CUDA.
-        return -self.logs.gather(1, self.classes[:, None])
+        chosen: Tensor = _Chosen.apply(self.logs, self.classes[:, None])  # type: ignore[no-untyped-call]
+        return -chosen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +124,7 @@ class _Regions:
         return self.inside
 
     def surprise(self) -> Tensor:
-        return softplus(torch.where(self.inside, -self.logits, self.logits))
+        return -logsigmoid(torch.where(self.inside, self.logits, -self.logits))
 
 
 def _settled(classes: Tensor, ignore: bool) -> tuple[Tensor, Tensor | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -10,17 +11,25 @@ from torch import Tensor
 
 from medseg.ops.loss_readings import Answers, Table, read_classes, read_regions
 from medseg.ops.loss_settings import LossSettings
+from medseg.ops.loss_sums import focal_values, mean_sums, mean_value, overlap_sums, overlap_value
 from medseg.values.error import wrong_setting
 from medseg.values.labels import LabelScheme
 
 Logits = Tensor | tuple[Tensor, ...]
+_MEANS = ("ce", "dice_ce", "dice_focal")  # kinds with a mean over voxels in them
 
 
 class Loss(Protocol):
-    """From logits and class indices to a scalar."""
+    """From logits and class indices to a scalar, by way of sums that add up over patches."""
 
     def __call__(self, logits: Logits, classes: Tensor, annotated: Tensor | None = None) -> Tensor:
-        """Return the loss; `annotated` is None where every class was looked for in every sample."""
+        """Return the loss, `value(sums(...))`; `annotated` is None where every class was looked for in every sample."""
+
+    def sums(self, logits: Logits, classes: Tensor, annotated: Tensor | None = None) -> Tensor:
+        """Return a float64 tensor whose entries, and whose gradients, add up over the patches of a batch."""
+
+    def value(self, sums: Tensor) -> Tensor:
+        """Return the loss, a float64 scalar, of the sums over all patches; its own summands do not add up."""
 
 
 def build_loss(settings: LossSettings, membership: Sequence[Sequence[int]] | None = None, ignore: bool = False) -> Loss:
@@ -41,21 +50,38 @@ def build_loss(settings: LossSettings, membership: Sequence[Sequence[int]] | Non
         rule = "softmax goes with classes and sigmoid with regions"
         raise wrong_setting("loss.activation", rule, settings.activation, "set softmax, or sigmoid and data.regions")
     table = None if membership is None else tuple(tuple(bool(cell) for cell in row) for row in membership)
+    return _Loss(settings, table, ignore)
 
-    def loss(logits: Logits, classes: Tensor, annotated: Tensor | None = None) -> Tensor:
-        scales = (logits,) if isinstance(logits, Tensor) else logits
-        values, weights = [], [0.5**i for i in range(len(scales))]
-        for scale, weight in zip(scales, weights, strict=True):
+
+@dataclass(frozen=True, slots=True)
+class _Loss:
+    settings: LossSettings
+    table: Table | None
+    ignore: bool
+
+    def __call__(self, logits: Logits, classes: Tensor, annotated: Tensor | None = None) -> Tensor:
+        finest = logits if isinstance(logits, Tensor) else logits[0]
+        return self.value(self.sums(logits, classes, annotated)).to(_exact(finest).dtype)
+
+    def sums(self, logits: Logits, classes: Tensor, annotated: Tensor | None = None) -> Tensor:
+        """Return `(scales, N)`: a row per scale holds four sums per class or region, then a mean's two, as needed."""
+        rows = []
+        for scale in (logits,) if isinstance(logits, Tensor) else logits:
             classes = _thin(classes, scale)
-            exact = scale if scale.dtype == torch.float64 else scale.float()
-            if table is None:
-                answers = read_classes(exact, classes, annotated, ignore)
-            else:
-                answers = read_regions(exact, classes, table, annotated, ignore)
-            values.append(weight / sum(weights) * _value(settings, answers))
-        return torch.stack(values).sum()
+            rows.append(_row(self.settings, self._answers(_exact(scale), classes, annotated)))
+        return torch.stack(rows)
 
-    return loss
+    def value(self, sums: Tensor) -> Tensor:
+        """Weigh the losses of the scales 1, 1/2, 1/4 ..."""
+        weights = [0.5**scale for scale in range(len(sums))]
+        values = _values(self.settings, sums).unbind()
+        parts = [weight / sum(weights) * value for weight, value in zip(weights, values, strict=True)]
+        return torch.stack(parts).sum()
+
+    def _answers(self, logits: Tensor, classes: Tensor, annotated: Tensor | None) -> Answers:
+        if self.table is None:
+            return read_classes(logits, classes, annotated, self.ignore)
+        return read_regions(logits, classes, self.table, annotated, self.ignore)
 
 
 def membership_of(scheme: LabelScheme) -> Table:
@@ -81,59 +107,50 @@ def overlap_loss(
     counts is left out of the mean; the loss is 0 if that is so for all.
     Source: Milletari et al. 2016, arXiv:1606.04797, with unsquared denominators; Salehi et al. 2017, arXiv:1706.05721.
     """
-    over = [0, *range(2, probabilities.ndim)]
-    if counted is not None:
-        probabilities, truth = probabilities * counted, truth & counted
-    right = (probabilities * truth).sum(over)
-    predicted = probabilities.sum(over)
-    present = truth.sum(over).to(predicted.dtype)
-    steady = smooth * (present == 0)
-    wrong = false_positives * (predicted - right) + false_negatives * (present - right)
-    ratio = (right + steady) / (right + wrong + steady)
-    if counted is None:
-        return 1.0 - ratio.mean()
-    known = counted.sum(over) > 0  # (K,), or (1,) where all classes share what counts
-    return (1.0 - mean_of(ratio, known)) * known.any()
+    sums = overlap_sums(probabilities, truth, counted)
+    return overlap_value(sums, false_positives, false_negatives, smooth).to(probabilities.dtype)
 
 
 def focal_mean(surprise: Tensor, gamma: float, counted: Tensor | None = None) -> Tensor:
-    """Return the mean of (1 - p)^gamma * -log p, given `surprise` = -log p of what is true, in any shape.
-
-    Source: Lin et al. 2017, arXiv:1708.02002, without class weights.
-    """
-    doubt = -torch.expm1(-surprise)
-    # A root's slope at 0 is infinite; no gradient is lost by staying away from it.
-    return mean_of(doubt.clamp_min(1e-12) ** gamma * surprise, counted)
+    """Return the mean of (1 - p)^gamma * -log p, given `surprise` = -log p of what is true: see `focal_values`."""
+    return mean_of(focal_values(surprise, gamma), counted)
 
 
 def mean_of(values: Tensor, counted: Tensor | None) -> Tensor:
     """Return the mean of the values that count (bool, broadcast to their shape; None for all), 0 where none does."""
-    if counted is None:
-        return values.mean()
-    counted = counted.expand_as(values)
-    # The clone keeps the memory order of the values: where all of them count, they are summed as mean() sums them.
-    return values.clone().masked_fill_(~counted, 0.0).sum() / counted.sum().clamp_min(1)
+    return mean_value(mean_sums(values, counted)).to(values.dtype)
 
 
-def _value(settings: LossSettings, answers: Answers) -> Tensor:
-    match settings.kind:
-        case "ce":
-            return mean_of(answers.surprise(), answers.counted_surprise)
-        case "tversky":
-            return _overlap(settings, answers, settings.alpha, settings.beta)
-    dice = _overlap(settings, answers)
-    match settings.kind:
-        case "dice":
-            return dice
-        case "dice_ce":
-            beside = mean_of(answers.surprise(), answers.counted_surprise)
-        case "dice_focal":
-            beside = focal_mean(answers.surprise(), settings.gamma, answers.counted_surprise)
-    return settings.dice_weight * dice + settings.ce_weight * beside
+def _row(settings: LossSettings, answers: Answers) -> Tensor:
+    """Return the sums of one scale in a row: those of the overlap (if `kind` has one), then those of the mean."""
+    parts = []
+    if settings.kind != "ce":
+        parts.append(overlap_sums(answers.probabilities(), answers.truth(), answers.counted_overlap).flatten())
+    if settings.kind in _MEANS:
+        surprise = answers.surprise()
+        values = focal_values(surprise, settings.gamma) if settings.kind == "dice_focal" else surprise
+        parts.append(mean_sums(values, answers.counted_surprise))
+    return torch.cat(parts)
 
 
-def _overlap(settings: LossSettings, answers: Answers, alpha: float = 0.5, beta: float = 0.5) -> Tensor:
-    return overlap_loss(answers.probabilities(), answers.truth(), alpha, beta, settings.smooth, answers.counted_overlap)
+def _values(settings: LossSettings, sums: Tensor) -> Tensor:
+    """Return the loss of each scale `(scales,)` from its row of sums."""
+    if settings.kind == "ce":
+        return mean_value(sums)
+    if settings.kind == "tversky":
+        return overlap_value(_by_class(sums), settings.alpha, settings.beta, settings.smooth)
+    dice = overlap_value(_by_class(sums[:, :-2] if settings.kind in _MEANS else sums), 0.5, 0.5, settings.smooth)
+    if settings.kind == "dice":
+        return dice
+    return settings.dice_weight * dice + settings.ce_weight * mean_value(sums[:, -2:])
+
+
+def _by_class(rows: Tensor) -> Tensor:
+    return rows.reshape(len(rows), 4, -1)
+
+
+def _exact(logits: Tensor) -> Tensor:
+    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def _thin(classes: Tensor, logits: Tensor) -> Tensor:

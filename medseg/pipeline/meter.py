@@ -29,6 +29,26 @@ class Meter:
         return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
 
 
+def own_memory() -> int:
+    """Return the bytes of memory that this process holds itself, without pages of files; 0 where that is unknown."""
+    return _status().get("RssAnon", 0)
+
+
+def peak_of_own_memory() -> int:
+    """Return the most that it has held since its peak was last reset (`Meter`), nearly: less today's pages of files."""
+    status = _status()
+    return max(0, status.get("VmHWM", 0) - status.get("RssFile", 0) - status.get("RssShmem", 0))
+
+
+def _status() -> dict[str, int]:
+    """Return the sizes in /proc/self/status in bytes, by name."""
+    try:
+        lines = [line.split() for line in _STATUS.read_text(encoding="ascii").splitlines()]
+    except OSError:
+        return {}
+    return {words[0].rstrip(":"): int(words[1]) << 10 for words in lines if words[-1:] == ["kB"]}
+
+
 def _reset_peak() -> bool:
     """Set the kernel's high-water mark back to the present size, where the system lets us; say whether it did."""
     try:

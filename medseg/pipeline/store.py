@@ -98,7 +98,7 @@ class Store:
             found = self._read(home)
             if found is not None:
                 return found
-            draft = self.root / "drafts" / f"{task.stage}-{task.key[:32]}"
+            draft = self.draft_of(task)
             draft.mkdir(parents=True, exist_ok=True)
             meter = Meter()
             work(draft)
@@ -106,6 +106,10 @@ class Store:
             self._publish(draft, home, manifest)
             self._remember(task)
         return Finished(home, manifest)
+
+    def draft_of(self, task: Task) -> Path:
+        """Return the folder in which a task is worked on, while `make` does it."""
+        return self.root / "drafts" / f"{task.stage}-{task.key[:32]}"
 
     def _publish(self, draft: Path, home: Path, manifest: Mapping[str, Any]) -> None:
         home.parent.mkdir(parents=True, exist_ok=True)
@@ -185,8 +189,11 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old file or the new one, never a part."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    """Write a text file so that a reader sees the old file or the new one, never a part; several may write it at once.
+
+    Processes of several machines, which may have the same number, take different drafts.
+    """
+    draft = path.with_name(f"{path.name}.{os.urandom(8).hex()}.draft")
     with draft.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()

@@ -14,6 +14,7 @@ from medseg.networks.settings import NetworkSettings
 from medseg.ops.intensity import fit_normalisation
 from medseg.ops.loss_settings import LossSettings
 from medseg.ops.planning import Triple, Wishes, common_spacing, features, plan_kernels, plan_patch, slice_axis
+from medseg.stages.adoption import adopted
 from medseg.stages.channels import Preparation, normalisation_kinds
 from medseg.stages.look import Look, joined, look_at
 from medseg.stages.prepare import PrepareSettings, resampled_shape
@@ -35,7 +36,10 @@ class FingerprintStage(Settings):
 
 
 def run(settings: FingerprintStage, inputs: Mapping[str, Path], out: Path, machine: Machine) -> None:
-    """Read the training cases (`cases/ID`) below `data` and write fingerprint.json, preparation.json and plan.json."""
+    """Read the training cases (`cases/ID`) below `data` and write fingerprint.json, preparation.json and plan.json.
+
+    `start`, a model package, is an input where training starts from it: its card has a say in the plan.
+    """
     scheme = read_scheme(inputs["scheme"])
     records = [read_case(path) for name, path in sorted(inputs.items()) if name.startswith("cases/")]
     if not any(record.tumour_voxels for record in records):
@@ -55,6 +59,8 @@ def run(settings: FingerprintStage, inputs: Mapping[str, Path], out: Path, machi
     preparation = _preparation(settings.prepare, channels, spacing, looks)
     shapes = [_planned_shape(look, spacing, settings.prepare.resample) for look in looks]
     plan = make_plan(settings, shapes, spacing, len(channels), scheme).model_copy(update={"channels": channels})
+    if "start" in inputs:
+        plan = adopted(plan, settings.network, inputs["start"], settings.patches.size is not None)
     _write_fingerprint(out / "fingerprint.json", records, looks, channels, scheme, shapes)
     write_record(out / "preparation.json", preparation)
     write_record(out / "plan.json", plan)

@@ -9,7 +9,7 @@ from medseg.engines.device import computing, place
 from medseg.engines.inference.decoding import class_regions, decode, paint_order
 from medseg.engines.inference.settings import InferenceSettings
 from medseg.engines.inference.windows import predict_scores
-from medseg.engines.training.package import load_model
+from medseg.engines.training.packages.package import load_model
 from medseg.files.nifti.writing import write_mask
 from medseg.files.prepared import read_prepared
 from medseg.files.records import read_scheme
@@ -32,7 +32,7 @@ def run(settings: PredictStage, inputs: Mapping[str, Path], out: Path, machine: 
     placement = read_placement(prepared.placement)
     with computing(machine) as device:
         scores = predict_scores(
-            place(network, device),
+            place(network, device, machine),
             prepared.image,
             card.plan.patch,
             card.plan.plane,

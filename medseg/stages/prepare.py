@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from medseg.files.prepared import PreparedCase, write_prepared
@@ -16,6 +15,7 @@ from medseg.ops.body import BodySettings, body_box, body_mask
 from medseg.ops.intensity import Kind, correct_bias, normalise, sample_intensities
 from medseg.ops.placement import Placement, StoredGrid, place
 from medseg.ops.resampling import Shape, coarse_axis, resample_classes, resample_image
+from medseg.ops.seeds import class_sizes, draw_seeds, lesion_map
 from medseg.stages.cases import load_channels, load_mask
 from medseg.stages.channels import Preparation, check_channels, missing_channels
 from medseg.values.error import Refusal
@@ -28,7 +28,6 @@ from medseg.values.volume import Array, BoolArray, FloatArray, Volume
 _SAME_SPACING = 0.02
 _MARGIN = 2
 _LOST_FOREGROUND = 0.01
-SEEDS_PER_CLASS = 10_000
 INTENSITIES_PER_CASE = 10_000
 
 
@@ -133,29 +132,22 @@ def resampled_shape(shape: Sequence[int], spacing_mm: Sequence[float], wanted_mm
 
 
 def as_record(case: str, prepared: Prepared, seed: int) -> PreparedCase:
-    """Join a prepared scan with the seeds of its foreground classes; refuse one that was prepared without a mask."""
+    """Join a prepared scan with its seeds and their lesions; refuse one that was prepared without a mask."""
     if prepared.classes is None:
         raise Refusal(case, "a prepared case has a mask", "none", "predict a scan without mask by its path")
     placement = prepared.placement
-    seeds = draw_seeds(case, prepared.classes, seed)
+    lesions = lesion_map(prepared.classes)
+    seeds = draw_seeds(case, prepared.classes, seed, lesions)
     return PreparedCase(
-        case, prepared.image, prepared.classes, seeds, placement.spacing_mm, placement.model_dump(mode="json")
+        case,
+        prepared.image,
+        prepared.classes,
+        seeds,
+        placement.spacing_mm,
+        placement.model_dump(mode="json"),
+        lesions={index: lesions[tuple(places.T)] for index, places in seeds.items()},
+        voxels=class_sizes(prepared.classes),
     )
-
-
-def draw_seeds(case: str, classes: Array, seed: int) -> dict[int, NDArray[np.int32]]:
-    """Draw at most 10,000 voxels of every foreground class: class index -> coordinates (N, 3) in memory order.
-
-    The stream is named by case and class; a class without voxels is left out, and so are ignored voxels.
-    """
-    seeds = {}
-    for index in np.unique(classes[(classes > 0) & (classes != IGNORED)]).tolist():
-        places = np.flatnonzero(classes == index)
-        if places.size > SEEDS_PER_CLASS:
-            generator = stream(seed, "seeds", case, index)
-            places = np.sort(generator.choice(places, SEEDS_PER_CLASS, replace=False))
-        seeds[index] = np.stack(np.unravel_index(places, classes.shape), axis=1).astype(np.int32)
-    return seeds
 
 
 def class_indices(case: str, labels: Array, scheme: LabelScheme) -> Array:

@@ -21,6 +21,26 @@ class Machine(Settings):
     store: str = Field(".medseg", description="folder of finished stages")
     runs: str = Field("runs", description="folder that holds one folder per run")
     checkpoint_seconds: float = Field(60.0, gt=0, description="longest time of training that a crash can cost")
+    microbatch: int | None = Field(
+        None, ge=1, description="patches of a step that are computed at once; fewer need less memory, null takes all"
+    )
+    recompute: bool = Field(False, description="compute activations again in the backward pass instead of keeping them")
+    layout: Literal["auto", "channels_last", "channels_first"] = Field(
+        "auto", description="memory order of images and weights; auto takes the faster one of the device"
+    )
+    norm: Literal["auto", "fused", "plain"] = Field(
+        "auto", description="instance norm and leaky ReLU in one pass; auto where it is faster"
+    )
+    compile: bool = Field(False, description="compile the network with torch.compile before training")
+    cuda_graphs: bool = Field(False, description="replay a whole training step as one CUDA graph")
+    deterministic: bool = Field(True, description="the same bytes each time; false lets CUDA choose faster kernels")
+    data: Literal["auto", "device", "host", "mapped"] = Field(
+        "auto", description="where prepared cases lie while training: on the device, in memory, or on the disk"
+    )
+    workers: int = Field(0, ge=0, description="processes that cut patches; 0 cuts them on the device or in a thread")
+    trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = Field(
+        (), description="where curves are shown beside curve.csv; each needs its extra"
+    )
     write: Literal["nifti", "nrrd", "mha", "dicom_seg"] = Field(
         "nifti", description="format of the label maps in predictions/, beside their .nii.gz"
     )

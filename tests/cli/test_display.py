@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from medseg.cli.display import PlainScreen, amount, clock, fraction, remaining, screen, shown
@@ -44,3 +46,14 @@ def test_the_screen_listens_only_inside_its_block(capsys: pytest.CaptureFixture[
     errors = capsys.readouterr().err
     assert "split" in errors
     assert "other" not in errors
+
+
+def test_what_modules_say_is_shown_as_lines_inside_the_block(capsys: pytest.CaptureFixture[str]) -> None:
+    speaker = logging.getLogger("medseg.engines.somewhere")
+    with screen():
+        speaker.info("training ends %s", "early")
+        speaker.warning("a file with\x1b[31m odd\nname is damaged")
+        speaker.debug("nobody wants to know")
+    speaker.info("too late")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["training ends early", "warning: a file with?[31m odd name is damaged"]

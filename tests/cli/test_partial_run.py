@@ -16,7 +16,7 @@ from tests.cli.tiny_data import medseg, save
 SETTINGS = (
     "data.root=data", "data.labels={core: 1, rim: 2}", "data.regions={core: [1], rim: [2], tumour: [1, 2]}",
     "data.tumour=tumour", "data.ignore=3", "data.missing_channel=zeros", "name=tiny", "network.width=6",
-    "network.levels=2", "patches.size=[16, 16, 12]", "training.steps=100", "training.validations=2",
+    "network.levels=2", "patches.size=[16, 16, 12]", "training.steps=100", "training.validate_every=50",
     "training.learning_rate=0.01", "machine.device=cpu", "machine.threads=1",
 )  # fmt: skip
 COMPARED = ("report/scores.csv", "report/summary.json", "model/weights.safetensors", "model/card.json", "curve.csv")

@@ -12,7 +12,7 @@ import numpy as np
 
 QUICK = (
     "data.root=data", "data.labels={tumour: 1}", "name=tiny", "network.width=4", "network.levels=2", "training.steps=4",
-    "training.validations=1", "split.held_out=0.25", "split.validation=0.25", "machine.device=cpu", "machine.threads=1",
+    "split.held_out=0.25", "split.validation=0.25", "machine.device=cpu", "machine.threads=1",
 )  # fmt: skip
 AFFINE = np.array([[-2.0, 0, 0, 30], [0, 2.0, 0, -20], [0, 0, 2.5, 10], [0, 0, 0, 1]])
 

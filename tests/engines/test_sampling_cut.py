@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medseg.engines.sampling.batches import shape_of
-from medseg.engines.sampling.cut import cut
-from medseg.engines.sampling.draw import Draw, Intensity, draw_batch
+from medseg.engines.sampling.cutting.cut import cut
+from medseg.engines.sampling.drawing.draw import Draw, Intensity, draw_batch
+from medseg.engines.sampling.drawing.shapes import shape_of
 from medseg.engines.sampling.settings import (
     AugmentSettings,
     FlipSettings,

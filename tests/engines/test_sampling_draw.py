@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from medseg.engines.sampling.draw import CaseShape, Draw, draw_batch, foreground_count
+from medseg.engines.sampling.drawing.draw import CaseShape, Draw, draw_batch, foreground_count
 from medseg.engines.sampling.settings import (
     AugmentSettings,
     FlipSettings,
@@ -165,6 +165,23 @@ def test_labelled_patches_without_any_label_are_refused() -> None:
     assert len(draw_batch(0, 1, healthy, (4, 4, 4), 2, PatchSettings(tumour_share=0.0), AugmentSettings())) == 2
 
 
+def test_each_axis_can_have_a_zoom_of_its_own() -> None:
+    def zooms(share: float) -> FloatArray:
+        scaling = ScalingSettings(probability=1.0, low=0.5, high=2.0, per_axis_probability=share)
+        plain = AugmentSettings(
+            rotation=RotationSettings(probability=0.0), flip=FlipSettings(probability=0.0), scaling=scaling
+        )
+        drawn = [draw_batch(0, step, some_cases(), (8, 8, 8), 1, PatchSettings(), plain)[0] for step in range(200)]
+        return np.array([np.diag(np.asarray(patch.matrix)) for patch in drawn])
+
+    alike = zooms(0.0)
+    assert np.array_equal(alike, alike[:, :1].repeat(3, 1))
+    assert len(np.unique(alike)) == 200
+    assert len(np.unique(zooms(1.0))) == 600
+    often = np.mean(np.ptp(zooms(0.3), axis=1) > 0)
+    assert 0.2 < often < 0.4
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -172,6 +189,9 @@ def test_labelled_patches_without_any_label_are_refused() -> None:
         {"flip": {"axes": ("w",)}},
         {"noise": {"probability": 1.5}},
         {"low_resolution": {"high": 2.0}},
+        {"elastic": {"high": 0.41}},
+        {"elastic": {"spacing": 3.0}},
+        {"blur": {"channel_probability": 2.0}},
     ],
 )
 def test_impossible_augmentation_is_refused(values: dict[str, object]) -> None:

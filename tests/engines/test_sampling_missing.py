@@ -11,10 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medseg.engines.sampling.batches import batches, shape_of
-from medseg.engines.sampling.cut import cut
-from medseg.engines.sampling.draw import CaseShape, Draw, Intensity, draw_batch
-from medseg.engines.sampling.intensity import change_intensity
+from medseg.engines.sampling.changing.intensity import change_intensity
+from medseg.engines.sampling.cutting.cut import cut
+from medseg.engines.sampling.drawing.draw import CaseShape, Draw, Intensity, draw_batch
+from medseg.engines.sampling.drawing.shapes import shape_of
 from medseg.engines.sampling.settings import (
     AugmentSettings,
     ChannelDropoutSettings,
@@ -23,6 +23,7 @@ from medseg.engines.sampling.settings import (
     PatchSettings,
     RotationSettings,
 )
+from medseg.engines.sampling.supplying.batches import Sampler, batches
 from medseg.files.prepared import PreparedCase
 from medseg.values.labels import IGNORED
 from medseg.values.plan import Architecture, Plan
@@ -111,7 +112,7 @@ def test_a_missing_channel_stays_zero_through_the_whole_row_of_batches() -> None
         dimensions=3, channels=3, outputs=3, features=(4,), strides=((1, 1, 1),), kernels=((3, 3, 3),)
     )
     plan = Plan(spacing_mm=(1.0, 1.0, 1.0), patch=PATCH, batch=4, plane=None, architecture=architecture)
-    source = batches(0, [some_case(missing=(1,))], plan, PatchSettings(), dropping(0.5), CPU)
+    source = batches(Sampler(0, [some_case(missing=(1,))], plan, PatchSettings(), dropping(0.5)), CPU)
     taken = list(islice(source, 5))
     blank = torch.stack([batch.images.flatten(2).abs().amax(2) == 0 for batch in taken])
     assert blank[:, :, 1].all()

@@ -8,18 +8,21 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from medseg.engines.device import computing
-from medseg.engines.sampling.cut import Batch
-from medseg.engines.training.checkpoint import Checkpoint, latest_checkpoint, save_checkpoint
+from medseg.engines.sampling.cutting.cut import Batch
 from medseg.engines.training.fit import fit
-from medseg.engines.training.package import Card, is_finished, load_model, save_model
+from medseg.engines.training.keeping.checkpoint import Checkpoint, latest_checkpoint, save_checkpoint
+from medseg.engines.training.keeping.state import State, start
+from medseg.engines.training.packages.package import Card, is_finished, load_model, save_model
 from medseg.engines.training.settings import TrainingSettings
-from medseg.engines.training.state import State, start
+from medseg.engines.training.stepping.setup import Means, build_stepper
 from medseg.files.records import SchemeRecord
 from medseg.networks.build import build_network
 from medseg.networks.settings import UNet3D
+from medseg.ops.loss_settings import LossSettings
+from medseg.ops.losses import build_loss
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
 from medseg.values.plan import Architecture, Plan
@@ -37,9 +40,10 @@ def saved(folder: Path, *steps: int) -> None:
 
 
 def latest(folder: Path) -> int | None:
-    checkpoint = latest_checkpoint(folder, lambda facts: True)
-    if checkpoint is None:
+    found = latest_checkpoint(folder, lambda checkpoint: True)
+    if found is None:
         return None
+    checkpoint = found[1]
     assert torch.equal(checkpoint.tensors["w"], torch.full((50,), float(checkpoint.facts["step"])))
     return int(checkpoint.facts["step"])
 
@@ -81,21 +85,16 @@ def test_a_half_written_one_is_ignored_and_cleared(tmp_path: Path) -> None:
 
 def test_one_that_does_not_fit_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     saved(tmp_path, 1, 2)
-    checkpoint = latest_checkpoint(tmp_path, lambda facts: facts["step"] == 1)
-    assert checkpoint is not None
-    assert checkpoint.facts["step"] == 1
-    assert "step-0000000002 is damaged or from another run" in caplog.text
+    found = latest_checkpoint(tmp_path, lambda checkpoint: checkpoint.facts["step"] == 1)
+    assert found is not None
+    assert found[1].facts["step"] == 1
+    assert "step-0000000002 is from another training or lacks its curve" in caplog.text
 
 
 def some_batches(first: int) -> Iterator[Batch]:
     for number in range(first, 1000):
         images = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(number))
         yield Batch(images, (images[:, 0] > 0).long())
-
-
-def entropy(logits: Tensor | tuple[Tensor, ...], classes: Tensor, annotated: Tensor | None) -> Tensor:
-    assert isinstance(logits, Tensor)
-    return nn.functional.cross_entropy(logits, classes)
 
 
 @pytest.mark.parametrize("kind", ["adamw", "sgd"])
@@ -108,7 +107,8 @@ def test_a_restored_state_goes_on_exactly(tmp_path: Path, kind: str) -> None:
 
     def go_on(state: State, count: int) -> None:
         source = islice(some_batches(state.tally.step), count)
-        for _ in fit(state, source, entropy, lambda _: 1.0, settings, 0):
+        stepper = build_stepper(state, build_loss(LossSettings(kind="ce")), settings, 0, Means(Machine(device="cpu")))
+        for _ in fit(stepper, source, lambda _: 1.0):
             pass
 
     whole = fresh(0)
@@ -116,16 +116,17 @@ def test_a_restored_state_goes_on_exactly(tmp_path: Path, kind: str) -> None:
     whole.note_validation(0.5)
     save_checkpoint(tmp_path, 4, Checkpoint(whole.tensors(), whole.facts()))
     go_on(whole, 4)
-    read = latest_checkpoint(tmp_path, lambda facts: True)
-    assert read is not None
+    found = latest_checkpoint(tmp_path, lambda checkpoint: True)
+    assert found is not None
+    read = found[1]
     other = fresh(1)
     other.restore(read.tensors, read.facts)
     go_on(other, 4)
     assert other.tally == whole.tally
-    expected, found = whole.tensors(), other.tensors()
-    assert expected.keys() == found.keys()
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
-    assert any(name.startswith("best/") for name in found)
+    expected, restored = whole.tensors(), other.tensors()
+    assert expected.keys() == restored.keys()
+    assert all(torch.equal(expected[name], restored[name]) for name in expected)
+    assert {name.split("/")[0] for name in restored} == {"network", "average", "best", "best_raw", "optimiser"}
 
 
 def test_better_validations_replace_the_kept_weights() -> None:
@@ -134,9 +135,11 @@ def test_better_validations_replace_the_kept_weights() -> None:
         state.tally.step = step
         with torch.no_grad():
             next(state.average.parameters()).fill_(float(step))
+            next(state.network.parameters()).fill_(-float(step))
         state.note_validation(dice)
-    assert (state.tally.best_dice, state.tally.best_step, state.tally.dice) == (0.6, 4, 0.1)
-    assert state.chosen()["weight"].item() == 4.0
+    assert (state.tally.best_dice, state.tally.best_step, state.tally.dice, state.tally.stale) == (0.6, 4, 0.1, 3)
+    kept = {name: weights["weight"].item() for name, weights in state.kept().items()}
+    assert kept == {"best": 4.0, "best_raw": -4.0, "last": 5.0, "last_raw": -5.0}
 
 
 def card() -> tuple[Card, nn.Module]:

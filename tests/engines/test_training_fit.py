@@ -7,13 +7,17 @@ from itertools import islice
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from medseg.engines.device import computing
-from medseg.engines.sampling.cut import Batch
-from medseg.engines.training.fit import Step, fit
+from medseg.engines.sampling.cutting.cut import Batch
+from medseg.engines.training.fit import fit
+from medseg.engines.training.keeping.state import State, start
 from medseg.engines.training.settings import TrainingSettings
-from medseg.engines.training.state import State, start
+from medseg.engines.training.stepping.setup import Means, build_stepper
+from medseg.engines.training.stepping.step import Step, Stepper
+from medseg.ops.loss_settings import LossSettings
+from medseg.ops.losses import build_loss
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
 
@@ -36,19 +40,18 @@ def bright_or_dark() -> Iterator[Batch]:
         yield Batch(images, (images[:, 0] > 0).long())
 
 
-def entropy(logits: Tensor | tuple[Tensor, ...], classes: Tensor, annotated: Tensor | None) -> Tensor:
-    assert isinstance(logits, Tensor)
-    return nn.functional.cross_entropy(logits, classes)
+def stepper(state: State, settings: TrainingSettings, seed: int = 0) -> Stepper:
+    return build_stepper(state, build_loss(LossSettings(kind="ce")), settings, seed, Means(Machine(device="cpu")))
 
 
 def steps(state: State, count: int, settings: TrainingSettings, seed: int = 0) -> list[Step]:
-    return list(fit(state, islice(bright_or_dark(), count), entropy, lambda number: 1 / number, settings, seed))
+    return list(fit(stepper(state, settings, seed), islice(bright_or_dark(), count), lambda number: 1 / number))
 
 
 def test_the_loss_falls_and_steps_say_what_was_done() -> None:
     settings = TrainingSettings(learning_rate=0.05)
     state = start(network(), settings)
-    taken = list(fit(state, islice(bright_or_dark(), 60), entropy, lambda _: 1.0, settings, 0))
+    taken = list(fit(stepper(state, settings), islice(bright_or_dark(), 60), lambda _: 1.0))
     assert taken[-1].loss < 0.3 * taken[0].loss
     assert [step.number for step in taken] == list(range(1, 61))
     assert state.tally.step == 60
@@ -88,4 +91,4 @@ def test_a_loss_that_is_not_finite_is_refused_with_its_step() -> None:
     with pytest.raises(
         Refusal, match=r"training: the loss of step 3 is finite, got nan; lower training\.learning_rate"
     ):
-        list(fit(start(network(), settings), breaking(), entropy, lambda _: 1.0, settings, 0))
+        list(fit(stepper(start(network(), settings), settings), breaking(), lambda _: 1.0))

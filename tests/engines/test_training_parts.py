@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from math import cos, pi
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,15 +12,12 @@ import torch
 from torch import nn
 
 from medseg.engines.device import computing, device_of
-from medseg.engines.training.averaging import decay_at, move_average
-from medseg.engines.training.fit import precision_of
-from medseg.engines.training.optimiser import build_optimiser, set_rate
-from medseg.engines.training.schedule import budget_of, rate_factor, validations_due
+from medseg.engines.training.schedule import budget_of, rate_factor
 from medseg.engines.training.settings import TrainingSettings
-from medseg.engines.training.validation import affordable, case_dice, score_cases, validation_order
-from medseg.files.prepared import PreparedCase
+from medseg.engines.training.stepping.averaging import decay_at, move_average
+from medseg.engines.training.stepping.optimiser import build_optimiser, set_rate
+from medseg.engines.training.stepping.precision import precision_of
 from medseg.values.error import Refusal
-from medseg.values.labels import IGNORED
 from medseg.values.machine import Machine
 
 
@@ -59,20 +55,6 @@ def test_minutes_win_over_steps_and_a_thousand_steps_are_the_default() -> None:
     assert budget_of(timed).share(10_000, 30.0) == 0.25
     assert budget_of(timed).share(0, 500.0) == 1.0
     assert budget_of(TrainingSettings(steps=8)).share(2, 1e9) == 0.25
-
-
-@pytest.mark.parametrize(("steps", "validations"), [(8, 8), (100, 7), (3, 8), (10, 0), (1000, 3)])
-def test_validations_are_spread_evenly_and_end_with_the_budget(steps: int, validations: int) -> None:
-    due = [
-        validations_due(budget_of(TrainingSettings(steps=steps)).share(step, 0), validations)
-        for step in range(steps + 1)
-    ]
-    assert due[0] == 0
-    assert due[-1] == validations
-    assert due == sorted(due)
-    if 0 < validations <= steps:
-        gaps = np.diff([due.index(number) for number in range(validations + 1)])
-        assert gaps.max() - gaps.min() <= 1
 
 
 def test_the_average_follows_its_formula_and_counts_are_copied() -> None:
@@ -119,70 +101,18 @@ def test_only_weights_of_several_axes_decay(kind: str) -> None:
         assert torch.allclose(parameter, before[name] * factor, atol=1e-7), name
 
 
-def case(name: str, labelled: bool) -> PreparedCase:
-    image = np.zeros((1, 2, 2, 2), np.float32)
-    seeds = {1: np.zeros((1, 3), np.int32)} if labelled else {}
-    return PreparedCase(name, image, np.zeros((2, 2, 2), np.uint8), seeds, (1.0, 1.0, 1.0), {})
-
-
-def test_validation_takes_labelled_cases_in_an_order_of_the_seed() -> None:
-    cases = [case(name, name != "healthy") for name in ("a", "b", "healthy", "c", "d", "e")]
-    names = [found.case for found in validation_order(0, cases)]
-    assert sorted(names) == ["a", "b", "c", "d", "e"]
-    assert names == [found.case for found in validation_order(0, cases[::-1])]
-    assert any(names != [found.case for found in validation_order(seed, cases)] for seed in range(1, 9))
-
-
-def test_dice_of_a_case_is_the_mean_over_classes_in_the_truth() -> None:
-    classes = np.array([0, 0, 1, 1, 1, 1, 2, 2]).reshape(2, 2, 2)
-    found = np.array([0, 1, 1, 1, 1, 0, 0, 2]).reshape(2, 2, 2)
-    scores = np.stack([(found == index).astype(np.float32) for index in range(4)])
-    assert case_dice(scores, classes, None) == pytest.approx((2 * 3 / 8 + 2 * 1 / 3) / 2)
-    assert case_dice(scores, np.zeros_like(classes), None) is None
-    regions = ((False, True, True, False), (False, False, True, False))
-    whole = np.stack([np.isin(found, (1, 2)), found == 2]).astype(np.float32)
-    assert case_dice(whole, classes, regions) == pytest.approx((2 * 4 / 11 + 2 * 1 / 3) / 2)
-    assert case_dice(np.zeros_like(whole), classes, regions) == 0.0
-
-
-@pytest.mark.parametrize("annotated", [None, (1,), (2,), (1, 2), ()])
-@pytest.mark.parametrize("regions", [None, ((False, True, True), (False, False, True), (False, True, False))])
-def test_dice_of_a_case_leaves_out_what_nobody_annotated(annotated: Any, regions: Any) -> None:
-    chance = np.random.default_rng(1)
-    classes = chance.choice([0, 1, 2, IGNORED], (4, 5, 6)).astype(np.uint8)
-    scores = chance.random((3, 4, 5, 6)).astype(np.float32)
-    known = {1, 2} if annotated is None else set(annotated)
-    members = [{1}, {2}] if regions is None else [{i for i, inside in enumerate(row) if inside} for row in regions]
-    found = [scores.argmax(0) == i for i in (1, 2)] if regions is None else list(scores > 0.5)
-    values = []
-    for region, marked in zip(members, found, strict=True):
-        if region <= known:
-            pairs = [(m, t in region) for m, t in zip(marked.ravel(), classes.ravel(), strict=True) if t != IGNORED]
-            both = sum(m and t for m, t in pairs)
-            values.append(2 * both / (sum(m for m, _ in pairs) + sum(t for _, t in pairs)))
-    expected = sum(values) / len(values) if values else None
-    assert case_dice(scores, classes, regions, annotated) == pytest.approx(expected)
-
-
-def test_a_validation_stops_where_its_time_is_up_but_scores_one_case() -> None:
-    cases = [case(name, True) for name in "abc"]
-    assert [name for name, _ in score_cases(cases, lambda _: 1.0, None)] == ["a", "b", "c"]
-    assert [name for name, _ in score_cases(cases, lambda _: 1.0, 0.0)] == ["a"]
-
-
-def test_a_dear_validation_is_left_out_under_a_clock() -> None:
-    assert affordable(1e9, 3, None)
-    assert affordable(0.0, 0, 60.0)
-    assert affordable(20.0, 4, 600.0)  # 5 s each: 20 s, this one and the last one are within 48 s
-    assert not affordable(40.0, 4, 600.0)
-
-
 def test_settings_that_cannot_be_computed_are_refused() -> None:
     cpu = torch.device("cpu")
-    with pytest.raises(Refusal, match=r"training\.precision: bf16 is for a CUDA device.*set auto or fp32"):
-        precision_of(TrainingSettings(precision="bf16"), cpu)
-    assert not precision_of(TrainingSettings(), cpu)
-    assert precision_of(TrainingSettings(), torch.device("cuda"))
+    for half in ("fp16", "bf16"):
+        with pytest.raises(
+            Refusal, match=f"training\\.precision: {half} is for a CUDA device, got {half}; set auto or fp32"
+        ):
+            precision_of(TrainingSettings(precision=half), cpu)
+    kinds = {"auto": torch.float32, "fp32": torch.float32}
+    assert {name: precision_of(TrainingSettings(precision=name), cpu) for name in kinds} == kinds  # type: ignore[arg-type]
+    kinds = {"auto": torch.bfloat16, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+    cuda = torch.device("cuda")
+    assert {name: precision_of(TrainingSettings(precision=name), cuda) for name in kinds} == kinds  # type: ignore[arg-type]
     if not torch.cuda.is_available():
         with pytest.raises(Refusal, match=r"machine\.device: the device exists, got cuda:3; set machine\.device=cpu"):
             device_of(Machine(device="cuda:3"))

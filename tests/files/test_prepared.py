@@ -49,6 +49,22 @@ def test_what_was_annotated_and_what_is_missing_comes_back(
     assert (back.annotated, back.missing) == (annotated, missing)
 
 
+def test_lesions_and_sizes_come_back(tmp_path: Path) -> None:
+    case = prepared_case()
+    lesions = {index: np.arange(1, len(places) + 1, dtype=np.int32) for index, places in case.seeds.items()}
+    write_prepared(tmp_path, replace(case, lesions=lesions, voxels={3: 70_000, 1: 5}))
+    back = read_prepared(tmp_path)
+    assert back.voxels == {1: 5, 3: 70_000}
+    assert sorted(back.lesions) == sorted(back.seeds) == [1, 3]
+    for index, found in back.lesions.items():
+        assert found.dtype == np.int32
+        assert np.array_equal(found, lesions[index])
+        assert np.array_equal(back.seeds[index], case.seeds[index])
+    write_prepared(tmp_path / "none", case)
+    plain = read_prepared(tmp_path / "none")
+    assert (plain.lesions, plain.voxels) == ({}, {})
+
+
 def test_arrays_are_read_only_maps(tmp_path: Path) -> None:
     write_prepared(tmp_path, prepared_case())
     back = read_prepared(tmp_path)
@@ -95,4 +111,19 @@ def test_parts_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     write_prepared(tmp_path, case)
     np.save(tmp_path / "image.npy", case.image[:1])
     with pytest.raises(Refusal, match=r"arrays fit prepared.json \(6, 5, 4\), got \(1, 6, 5, 4\)"):
+        read_prepared(tmp_path)
+
+
+def test_seeds_are_views_of_their_file_and_take_no_memory(tmp_path: Path) -> None:
+    """A set of many cases must not need more memory than a small one."""
+    write_prepared(tmp_path, prepared_case())
+    for places in read_prepared(tmp_path).seeds.values():
+        assert isinstance(places, np.memmap)
+        assert places.base is not None
+
+
+def test_a_table_of_seeds_out_of_order_is_refused(tmp_path: Path) -> None:
+    write_prepared(tmp_path, prepared_case())
+    np.save(tmp_path / "seeds.npy", np.load(tmp_path / "seeds.npy")[::-1])
+    with pytest.raises(Refusal, match=r"arrays fit prepared\.json"):
         read_prepared(tmp_path)

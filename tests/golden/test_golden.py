@@ -16,11 +16,12 @@ import torch
 from medseg.engines.device import computing, place
 from medseg.engines.inference.settings import InferenceSettings
 from medseg.engines.inference.windows import predict_scores
-from medseg.engines.sampling.batches import batches
 from medseg.engines.sampling.settings import AugmentSettings, PatchSettings
+from medseg.engines.sampling.supplying.batches import Sampler, batches
 from medseg.engines.training.fit import fit
+from medseg.engines.training.keeping.state import start
 from medseg.engines.training.settings import TrainingSettings
-from medseg.engines.training.state import start
+from medseg.engines.training.stepping.setup import Means, build_stepper
 from medseg.files.prepared import PreparedCase
 from medseg.networks.build import build_network
 from medseg.networks.settings import UNet3D
@@ -61,8 +62,9 @@ def trained(image: np.ndarray, classes: np.ndarray) -> dict[str, float]:
     settings = TrainingSettings(steps=8)
     with computing(Machine(device="cpu", threads=1)) as device:
         state = start(place(build_network(UNet3D(width=4), ARCHITECTURE, 0), device), settings)
-        source = batches(0, [case], PLAN, PatchSettings(), AugmentSettings(), device)
-        steps = list(fit(state, islice(source, 8), build_loss(LossSettings(), None), lambda number: 1.0, settings, 0))
+        source = batches(Sampler(0, [case], PLAN, PatchSettings(), AugmentSettings()), device)
+        stepper = build_stepper(state, build_loss(LossSettings(), None), settings, 0, Means(Machine()))
+        steps = list(fit(stepper, islice(source, 8), lambda number: 1.0))
         scores = predict_scores(state.average, image, PLAN.patch, None, InferenceSettings(), "softmax", device)
     found = {f"loss of step {step.number}": float(step.loss) for step in steps}
     return {**found, "mean background score": float(scores[0].mean())}

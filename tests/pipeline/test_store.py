@@ -4,12 +4,13 @@ import json
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from medseg.pipeline.prune import entries, remove
-from medseg.pipeline.store import Source, Store, Task, explain
+from medseg.pipeline.store import Source, Store, Task, explain, write_whole
 from medseg.values.error import Refusal
 
 
@@ -129,6 +130,21 @@ def test_unwritable_store_is_refused_in_one_line(tmp_path: Path) -> None:
     ) as caught:
         Store(tmp_path / "file" / "store").make(task(), write("x"), {})
     assert caught.value.exit_code == 2
+
+
+def test_the_draft_of_a_task_is_where_its_work_is_done(tmp_path: Path) -> None:
+    store, seen = Store(tmp_path), []
+    store.make(task(), lambda draft: seen.append(draft), {})
+    assert seen == [store.draft_of(task())]
+
+
+def test_several_writers_of_one_file_leave_a_whole_one(tmp_path: Path) -> None:
+    """With the number of the process in the name of the draft, writers in one process would take each other's."""
+    texts = [str(number) * 20_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda text: [write_whole(tmp_path / "text", text) for _ in range(5)], texts))
+    assert (tmp_path / "text").read_text(encoding="utf-8") in texts
+    assert list(tmp_path.iterdir()) == [tmp_path / "text"]
 
 
 def test_pruning_removes_what_is_named(tmp_path: Path) -> None:

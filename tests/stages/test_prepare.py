@@ -164,8 +164,11 @@ def test_run_writes_what_the_settings_say(tmp_path: Path) -> None:
     assert prepared.image.dtype == np.float32
     assert set(np.unique(prepared.classes)) == {0, 1, 2}
     assert prepared.spacing_mm == pytest.approx((2.0, 2.0, 2.0), rel=0.05)
+    lesions, _ = ndimage.label(prepared.classes > 0, np.ones((3, 3, 3)))
     for index, places in prepared.seeds.items():
         assert np.array_equal(places, np.argwhere(prepared.classes == index))
+        assert np.array_equal(prepared.lesions[index], lesions[tuple(places.T)])
+        assert prepared.voxels[index] == len(places)
 
 
 def test_normalisation_sees_the_body_only() -> None:

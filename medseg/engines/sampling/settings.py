@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from medseg.engines.sampling.intensity_settings import (
+    BiasFieldSettings,
+    BlurSettings,
+    BrightnessSettings,
+    ChannelDropoutSettings,
+    ContrastSettings,
+    GammaSettings,
+    LowResolutionSettings,
+    NoiseSettings,
+    NotNegative,
+    Positive,
+    RicianSettings,
+    Share,
+    SpanSettings,
+)
 from medseg.values.settings import Settings
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
 CHANNEL_DROPOUT = 0.25  # where cases may lack channels and nothing else was set
-Span = TypeVar("Span", bound="SpanSettings")
 
 
 class PatchSettings(Settings):
@@ -27,23 +39,17 @@ class PatchSettings(Settings):
         le=1,
         description="share of the patches placed on a labelled voxel; at least one patch when above 0",
     )
+    balance: Literal["class", "lesion", "voxel"] = Field(
+        "class",
+        description="what such a voxel is chosen by, after the case: its class, its lesion (so that small ones are "
+        "seen as often as big ones), or not at all, each voxel like any other",
+    )
+    case_weights: dict[str, NotNegative] = Field(
+        {}, description="how often a case is drawn, by its name; 1 for all others, 0 for never"
+    )
     plane: Literal["auto", "x", "y", "z"] = Field("auto", description="axis that 2D slices are cut across")
     padding: bool = Field(False, description="allow a patch that is larger than the images")
     memory_gb: float = Field(4.0, gt=0, description="memory that the plan may count on for one training step")
-
-
-class SpanSettings(Settings):
-    """An operation that happens with `probability` and takes its strength evenly from `low` to `high`."""
-
-    probability: Share
-    low: float
-    high: float
-
-    @model_validator(mode="after")
-    def _ordered(self: Span) -> Span:
-        if self.low > self.high:
-            raise ValueError(f"low is at most high, got {self.low} and {self.high}")
-        return self
 
 
 class FlipSettings(Settings):
@@ -64,70 +70,22 @@ class ScalingSettings(SpanSettings):
     """Make everything larger (above 1) or smaller."""
 
     probability: Share = 0.2
+    per_axis_probability: Share = Field(0.0, description="chance that each axis gets a strength of its own")
     low: Positive = 0.85
     high: Positive = 1.2
 
 
-class GammaSettings(SpanSettings):
-    """Raise intensities to a power; `inverted_probability` does the same to the negative image."""
+class ElasticSettings(SpanSettings):
+    """Move points of a coarse grid by at most `low` to `high` of their distance and everything else smoothly with them.
 
-    probability: Share = 0.15
-    inverted_probability: Share = 0.05
-    low: Positive = 0.7
-    high: Positive = 1.5
+    Up to 0.4 of the distance nothing is ever folded over.
+    Source: cubic B-splines; Choi and Lee 2000, "Injectivity conditions of 2D and 3D uniform cubic B-spline functions".
+    """
 
-
-class BrightnessSettings(SpanSettings):
-    """Multiply intensities."""
-
-    probability: Share = 0.15
-    low: Positive = 0.8
-    high: Positive = 1.25
-
-
-class ContrastSettings(SpanSettings):
-    """Stretch intensities about their mean, within their range."""
-
-    probability: Share = 0.15
-    low: Positive = 0.75
-    high: Positive = 1.25
-
-
-class NoiseSettings(SpanSettings):
-    """Add Gaussian noise of this standard deviation."""
-
-    probability: Share = 0.1
-    low: Annotated[float, Field(ge=0)] = 0.0
-    high: Annotated[float, Field(ge=0)] = 0.2
-
-
-class BlurSettings(SpanSettings):
-    """Blur with a Gaussian of this standard deviation, in voxels."""
-
-    probability: Share = 0.1
-    low: Positive = 0.5
-    high: Positive = 1.0
-
-
-class LowResolutionSettings(SpanSettings):
-    """Keep only this share of the samples along each axis and interpolate the rest."""
-
-    probability: Share = 0.1
-    low: Annotated[float, Field(gt=0, le=1)] = 0.5
-    high: Annotated[float, Field(gt=0, le=1)] = 1.0
-
-
-class ChannelDropoutSettings(Settings):
-    """Set whole channels of a patch to 0, never all of them, so that the network can do without."""
-
-    probability: Share | None = Field(
-        None, description="chance of each channel; null: 0.25 where cases may lack channels, else 0"
-    )
-
-    @property
-    def chance(self) -> float:
-        """The probability, 0 where it was left open."""
-        return self.probability or 0.0
+    probability: Share = 0.0
+    spacing: Annotated[float, Field(ge=4)] = Field(32.0, description="voxels between points, along the finest axis")
+    low: Annotated[float, Field(ge=0, le=0.4)] = 0.0
+    high: Annotated[float, Field(ge=0, le=0.4)] = 0.25
 
 
 class AugmentSettings(Settings):
@@ -136,11 +94,14 @@ class AugmentSettings(Settings):
     flip: FlipSettings = FlipSettings()
     rotation: RotationSettings = RotationSettings()
     scaling: ScalingSettings = ScalingSettings()
+    elastic: ElasticSettings = ElasticSettings()
     gamma: GammaSettings = GammaSettings()
     brightness: BrightnessSettings = BrightnessSettings()
     contrast: ContrastSettings = ContrastSettings()
     noise: NoiseSettings = NoiseSettings()
+    rician: RicianSettings = RicianSettings()
     blur: BlurSettings = BlurSettings()
+    bias_field: BiasFieldSettings = BiasFieldSettings()
     low_resolution: LowResolutionSettings = LowResolutionSettings()
     channel_dropout: ChannelDropoutSettings = ChannelDropoutSettings()
 

@@ -1,19 +1,42 @@
-"""Scores of whole validation scans during training, in a bounded share of the time."""
+"""Scores of whole validation scans during training, dealt to all processes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from time import monotonic
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
+import torch
 
+from medseg.engines.ranks import Ranks
+from medseg.engines.training.agenda import (
+    FORWARD,
+    Moment,
+    affordable,
+    counted_agenda,
+    counts_steps,
+    points_passed,
+    seconds_in_all,
+    timed_agenda,
+)
+from medseg.engines.training.keeping.state import Tally
+from medseg.engines.training.rules import Rules
 from medseg.files.prepared import PreparedCase
 from medseg.values.labels import IGNORED
 from medseg.values.streams import stream
 from medseg.values.volume import Array, BoolArray, FloatArray
 
-TIME_SHARE = 0.08  # of a budget in minutes
 Table = Sequence[Sequence[bool]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examination:
+    """The validation cases in the order of scoring, how many windows each takes, and what gives a case's Dice."""
+
+    cases: Sequence[PreparedCase]
+    windows: Sequence[int]
+    score: Callable[[PreparedCase], float | None]
 
 
 def validation_order(seed: int, cases: Sequence[PreparedCase]) -> list[PreparedCase]:
@@ -51,22 +74,39 @@ def _dice(found: BoolArray, truth: BoolArray) -> float:
     return 2.0 * both / (np.count_nonzero(found) + np.count_nonzero(truth))
 
 
-def score_cases(
-    cases: Sequence[PreparedCase], score: Callable[[PreparedCase], float | None], seconds: float | None
-) -> Iterator[tuple[str, float | None]]:
-    """Yield the Dice of case after case; after `seconds` no further case is begun (None: no limit)."""
-    started = monotonic()
-    for case in cases:
-        yield case.case, score(case)
-        if seconds is not None and monotonic() - started >= seconds:
-            return
+def cases_due(tally: Tally, share: float, rules: Rules, examination: Examination, last: bool) -> int:
+    """Return how many cases to score after a step, at a share of the budget; 0 where none is due, or it is too dear.
 
-
-def affordable(spent: float, scored: int, budget: float | None) -> bool:
-    """Return whether a validation before the last one leaves time for the last one.
-
-    spent: seconds in the `scored` ones so far.  budget: seconds of training, None where steps are counted: always.
+    last: whether training ends here without a validation of its last step.
     """
-    if budget is None or scored == 0:
-        return True
-    return spent * (1 + 2 / scored) <= TIME_SHARE * budget
+    training, windows = rules.training, examination.windows
+    now = Moment(tally.step, tally.elapsed, share)
+    point = points_passed(now, training)
+    if not windows or not (last or point > tally.points):
+        return 0
+    if counts_steps(training):
+        agenda = counted_agenda(windows, rules.batch, training)
+        return agenda.cases if last or agenda.takes(point) else 0
+    window = FORWARD * tally.elapsed / max(1, tally.step * rules.batch)
+    if tally.cases is not None:
+        window = tally.validation_seconds / tally.scored / sum(windows[: tally.cases])
+    cases = tally.cases or timed_agenda(windows, window, now, training).cases
+    each, total = window * sum(windows[:cases]), seconds_in_all(now, training)
+    return cases if last or affordable(tally.validation_seconds, each, total) else 0
+
+
+def score_cases(
+    examination: Examination, count: int, ranks: Ranks, between: Callable[[], None]
+) -> Mapping[str, float | None]:
+    """Return the Dice of the first `count` cases, None where a case has none: the same in every process.
+
+    Each process scores its share; `between` is called after each case.
+    """
+    values = torch.zeros(count, dtype=torch.float64)
+    for place in ranks.deal(range(count)):
+        dice = examination.score(examination.cases[place])
+        values[place] = float("nan") if dice is None else dice
+        between()
+    joined = ranks.add(values).tolist()
+    names = [case.case for case in examination.cases[:count]]
+    return {name: None if isnan(value) else value for name, value in zip(names, joined, strict=True)}

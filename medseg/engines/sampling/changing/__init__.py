@@ -1,0 +1,1 @@
+"""Changes of the intensities of cut patches, many channels at once."""

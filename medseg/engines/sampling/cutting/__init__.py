@@ -1,0 +1,1 @@
+"""Patches out of prepared cases, each in one interpolation."""

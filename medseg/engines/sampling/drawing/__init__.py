@@ -1,0 +1,1 @@
+"""What is drawn of a batch: plain numbers from named streams."""

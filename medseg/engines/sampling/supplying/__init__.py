@@ -1,0 +1,1 @@
+"""Where prepared cases lie, who cuts their patches, and who works ahead."""

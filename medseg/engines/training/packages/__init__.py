@@ -1,0 +1,1 @@
+"""Model packages: written, read, and started from."""

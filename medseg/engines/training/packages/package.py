@@ -1,0 +1,101 @@
+"""The portable model package: weights.safetensors and card.json in one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from medseg.files.records import SchemeRecord
+from medseg.files.tensors import load_tensors, save_tensors, write_whole
+from medseg.networks.build import build_network
+from medseg.networks.settings import NetworkSettings
+from medseg.values.error import Refusal
+from medseg.values.plan import Plan
+from medseg.values.settings import Settings
+
+WEIGHTS, CARD = "weights.safetensors", "card.json"
+
+
+class StartedFrom(Settings):
+    """Which package the first weights came from (SHA-256), how many tensors, and the parts that stayed as they were."""
+
+    weights: str
+    taken: int
+    adapted: int
+    new: int
+    frozen: tuple[str, ...] = ()
+
+
+class Card(Settings):
+    """All that is needed to use the weights, and where they come from.
+
+    `channels` counts image channels and `channel_names` names them, as far as they are known; `missing_channels` tells
+    whether training has shown that some may be missing, which then are 0 everywhere. `mirror_axes` are the axes that
+    training flipped. `step` is the step whose averaged weights were kept, `steps` how many were taken of
+    `planned_steps` (None where minutes were the budget); `stopped_early` where patience ended training before.
+    `validation_dice` is the mean over validation scans. `medseg` is the version, `made_from` a digest of settings,
+    plan, labels and the names of the cases. `started_from` is None where the first weights were random.
+    """
+
+    medseg: str
+    made_from: str
+    plan: Plan
+    network: NetworkSettings
+    scheme: SchemeRecord
+    activation: Literal["softmax", "sigmoid"]
+    channels: int
+    channel_names: tuple[str, ...] = ()
+    missing_channels: bool = False
+    mirror_axes: tuple[int, ...]
+    step: int
+    steps: int
+    planned_steps: int | None = None
+    stopped_early: bool = False
+    validation_dice: float | None
+    started_from: StartedFrom | None = None
+
+
+def save_model(folder: Path, weights: Mapping[str, Tensor], card: Card) -> None:
+    """Write the package into `folder` (made if missing): same weights and card, same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_tensors(folder / WEIGHTS, weights)
+    write_whole(folder / CARD, (card.model_dump_json(indent=1) + "\n").encode())
+
+
+def is_finished(folder: Path, made_from: str) -> bool:
+    """Return whether `folder` already holds the package made from this; the card is written last."""
+    try:
+        return Card.model_validate_json((folder / CARD).read_text(encoding="utf-8")).made_from == made_from
+    except (OSError, ValidationError, UnicodeDecodeError):
+        return False
+
+
+def read_card(folder: Path) -> Card:
+    """Return the card of a package; refuses a folder without one, and a card whose levels do not fit together."""
+    place, rule, remedy = str(folder / CARD), "is the card of a model", "name a folder that training made"
+    try:
+        card = Card.model_validate_json((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValidationError, UnicodeDecodeError) as error:
+        raise Refusal(place, rule, error, remedy) from error
+    one = card.plan.architecture
+    axes = {len(numbers) for numbers in (*one.strides, *one.kernels)}
+    if not len(one.features) == len(one.strides) == len(one.kernels) >= 1 or axes != {one.dimensions}:
+        raise Refusal(place, rule, "levels that do not fit together", remedy)
+    return card
+
+
+def load_model(folder: Path) -> tuple[nn.Module, Card]:
+    """Return the network on the CPU, in eval mode, and the card. Refuses a package that is incomplete or damaged."""
+    card = read_card(folder)
+    network = build_network(card.network, card.plan.architecture, seed=0, patch=card.plan.patch)
+    try:
+        network.load_state_dict(load_tensors(folder / WEIGHTS))
+    except RuntimeError as error:
+        raise Refusal(
+            str(folder / WEIGHTS), "the weights fit the card", error, "copy the whole package again"
+        ) from error
+    return network.requires_grad_(False).eval(), card

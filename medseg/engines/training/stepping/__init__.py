@@ -1,0 +1,1 @@
+"""One step: gradients of a batch, then a move of the weights."""

@@ -1,0 +1,1 @@
+"""Parts of the train stage: what it reads, how it scores validation scans, what it says about its weights."""

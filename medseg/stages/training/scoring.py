@@ -1,0 +1,37 @@
+"""The Dice of a whole validation scan, segmented as inference would do it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from torch import nn
+
+from medseg.engines.inference.layout import lay_axis
+from medseg.engines.inference.windows import predict_scores
+from medseg.engines.training.validation import Examination, case_dice, validation_order
+from medseg.files.prepared import PreparedCase
+from medseg.stages.training.material import Material
+from medseg.stages.training.settings import TrainStageSettings
+
+
+def examination(
+    network: nn.Module, settings: TrainStageSettings, material: Material, device: torch.device, memory_gb: float
+) -> Examination:
+    """Return what scores validation cases: `network` segments them whole, without mirroring."""
+    inference = settings.inference.model_copy(update={"mirror": False})
+    plan, activation, membership = material.plan, settings.loss.activation, material.membership(settings)
+
+    def score(case: PreparedCase) -> float | None:
+        scores = predict_scores(network, case.image, plan.patch, plan.plane, inference, activation, device, memory_gb)
+        return case_dice(scores, case.classes, membership, case.annotated)
+
+    cases = validation_order(settings.seed, material.validation)
+    windows = [window_count(case.classes.shape, plan.patch, inference.overlap) for case in cases]
+    return Examination(cases, windows, score)
+
+
+def window_count(shape: Sequence[int], patch: Sequence[int], overlap: float) -> int:
+    """Return how many windows of `patch` voxels cover a volume of `shape` voxels."""
+    return prod(len(lay_axis(n, w, overlap, "constant").starts) for n, w in zip(shape, patch, strict=True))
