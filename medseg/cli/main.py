@@ -14,7 +14,7 @@ from medseg.cli.arguments import Arguments, parse
 from medseg.cli.collector import collector_at_rest
 from medseg.cli.display import say
 from medseg.cli.help import about, overview
-from medseg.engines.joining import is_abandoned, joined, ranks_of
+from medseg.engines.joining import joined, leave, ranks_of
 from medseg.engines.leaving import Silent
 from medseg.engines.ranks import ALONE, Ranks
 from medseg.values.error import Refusal
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     An error is one line on standard error; with `debug=true` its traceback comes before it.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    debug = "debug=true" in (word.lower() for word in words)
+    debug, ranks = "debug=true" in (word.lower() for word in words), ALONE
     try:
         ranks = ranks_of(os.environ)
         arguments = _parsed(words, ranks)
@@ -45,13 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if ranks.leads:
             print(f"medseg {medseg.__version__} {arguments.command}", file=sys.stderr, flush=True)  # noqa: T201
         with joined(ranks if arguments.command in TOGETHER else ALONE):
-            return _command(arguments)(arguments)
+            code = _command(arguments)(arguments)
     except BaseException as error:
         code = _ended(error, debug)
-        if is_abandoned():  # Python's own way out would wait for the processes that are gone
-            sys.stdout.flush()
-            os._exit(code)
-        return code
+    if ranks.world > 1:
+        leave(code)
+    return code
 
 
 def _ended(error: BaseException, debug: bool) -> int:

@@ -26,7 +26,7 @@ from medseg.values.machine import Machine
 HEAD = """
 import json, os, signal
 from medseg.engines.device import computing, device_of
-from medseg.engines.joining import joined, ranks_of
+from medseg.engines.joining import joined, leave, ranks_of
 from medseg.engines.ranks import current
 with joined(ranks_of(os.environ)) as ranks:
     import torch
@@ -36,7 +36,7 @@ with joined(ranks_of(os.environ)) as ranks:
 @contextmanager
 def started(world: int, body: str) -> Iterator[list[subprocess.Popen[str]]]:
     """Run `body` in so many processes, where `ranks` is each one's place."""
-    script = HEAD + textwrap.indent(textwrap.dedent(body), "    ")
+    script = HEAD + textwrap.indent(textwrap.dedent(body), "    ") + "\nleave(0)\n"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

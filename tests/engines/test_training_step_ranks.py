@@ -12,7 +12,7 @@ import pytest
 
 SCRIPT = """
 import json, os
-from medseg.engines.joining import joined, ranks_of
+from medseg.engines.joining import joined, leave, ranks_of
 with joined(ranks_of(os.environ)) as ranks:
     import torch
     from medseg.engines.device import computing, place
@@ -53,6 +53,7 @@ with joined(ranks_of(os.environ)) as ranks:
         weights = torch.cat([weight.detach().flatten() for weight in state.average.parameters()])
         found[str(microbatch)] = {"losses": [step.loss for step in steps], "weights": weights[::29].tolist()}
     print(json.dumps(found))
+leave(0)
 """
 
 
