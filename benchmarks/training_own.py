@@ -18,7 +18,7 @@ import torch
 import yaml
 from rounds import serve
 
-from medseg.engines.device import computing, place
+from medseg.engines.device import computing, layout_of, ordered, place
 from medseg.engines.ranks import ALONE
 from medseg.engines.sampling.settings import AugmentSettings, PatchSettings
 from medseg.engines.sampling.supplying.batches import Sampler
@@ -90,6 +90,7 @@ def bare(network: torch.nn.Module, folder: Path, plan: Plan, machine: Machine) -
     """Return the forward and backward pass of one fixed batch."""
     with supplied(sampler_of(folder, plan), Supply(machine, torch.device("cpu"))) as source:
         images, classes, _ = next(source)
+    images = ordered(images, layout_of(machine, network))
     loss = build_loss(LossSettings())
     network.train()
 
