@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 
 def serve(batch: Callable[[], int], ahead: int) -> None:
@@ -103,3 +106,15 @@ class Contestant:
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
+
+
+def machine(peer: str, own: Sequence[str], others: Sequence[str]) -> dict[str, Any]:
+    """Say where this was measured, and with which versions of our packages and of the peer's."""
+    code = "import sys, importlib.metadata as m; print(*[m.version(name) for name in sys.argv[1:]])"
+    versions = subprocess.run([peer, "-c", code, *others], capture_output=True, text=True, check=True).stdout.split()
+    return {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in own},
+        "peer": dict(zip(others, versions, strict=True)),
+    }

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import signal
 import statistics
 import subprocess
@@ -23,12 +21,11 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rounds import Contestant, environment
+from rounds import Contestant, environment, machine
 from scipy.ndimage import gaussian_filter, zoom
 
 from medseg.files.prepared import PreparedCase, write_prepared
@@ -150,19 +147,6 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(f"| {first} | {' | '.join(rest)} |" for first, rest in rows)
 
 
-def machine(peer: str) -> dict[str, Any]:
-    """Say where and with what this was measured."""
-    code = "import importlib.metadata as m; print(*[m.version(n) for n in ('nnunetv2', 'batchgeneratorsv2', 'torch')])"
-    versions = subprocess.run([peer, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    return {
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "torch": metadata.version("torch"),
-        "monai": metadata.version("monai"),
-        "peer": dict(zip(("nnunetv2", "batchgeneratorsv2", "torch"), versions, strict=True)),
-    }
-
-
 def _words(sizes: Sequence[int]) -> str:
     return ",".join(map(str, sizes))
 
@@ -176,7 +160,9 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--only", type=int, default=None, help="0 or 1: one of the two patch sizes")
     asked = parser.parse_args(words)
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))  # so that no contestant is left standing still
-    found: dict[str, Any] = {"machine": machine(asked.peer)}
+    found: dict[str, Any] = {
+        "machine": machine(asked.peer, ("torch", "monai"), ("nnunetv2", "batchgeneratorsv2", "torch"))
+    }
     for number, data in enumerate(SETS):
         if asked.only in (None, number):
             with tempfile.TemporaryDirectory() as scratch:

@@ -12,19 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rounds import Contestant, environment
+from rounds import Contestant, environment, machine
 
 from medseg.files.prepared import PreparedCase, write_prepared
 from medseg.ops.seeds import draw_seeds
@@ -93,18 +90,6 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def machine(peer: str) -> dict[str, Any]:
-    """Say where and with what this was measured."""
-    code = "import importlib.metadata as m; print(*[m.version(n) for n in ('nnunetv2', 'torch')])"
-    versions = subprocess.run([peer, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    return {
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "torch": metadata.version("torch"),
-        "peer": dict(zip(("nnunetv2", "torch"), versions, strict=True)),
-    }
-
-
 def main(words: Sequence[str]) -> None:
     """Measure, print the table and write the JSON; ends with 1 where a goal was missed."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -116,7 +101,10 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--machine", nargs="*", default=[], help="settings of our machine, e.g. layout=channels_first")
     asked = parser.parse_args(words)
     with tempfile.TemporaryDirectory() as scratch:
-        found = {"machine": machine(asked.peer), **measure(asked.folder or Path(scratch), asked)}
+        found = {
+            "machine": machine(asked.peer, ("torch",), ("nnunetv2", "torch")),
+            **measure(asked.folder or Path(scratch), asked),
+        }
     print(table(found))
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     asked.out.write_text(json.dumps(found, indent=1) + "\n")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from math import cos, pi
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +14,14 @@ import torch
 from torch import nn
 
 from medseg.engines.device import computing, device_of
+from medseg.engines.training.keeping.journal import Journal
 from medseg.engines.training.schedule import budget_of, rate_factor
 from medseg.engines.training.settings import TrainingSettings
 from medseg.engines.training.stepping.averaging import decay_at, move_average
+from medseg.engines.training.stepping.later import Later
 from medseg.engines.training.stepping.optimiser import build_optimiser, set_rate
 from medseg.engines.training.stepping.precision import precision_of
+from medseg.engines.training.stepping.step import Step
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
 
@@ -125,3 +130,15 @@ def test_computing_is_deterministic_and_leaves_nothing_behind() -> None:
         assert torch.get_num_threads() == 1
         assert torch.are_deterministic_algorithms_enabled()
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+
+
+def test_a_norm_that_is_not_finite_is_logged_as_text_and_the_log_stays_json(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.step(Step(1, 0.1, Later((torch.tensor(0.5), torch.tensor(torch.inf), torch.tensor(8.0)))), 1.0)
+    journal.finish()
+
+    def refuse(text: str) -> None:
+        raise AssertionError(f"{text} is no JSON")
+
+    line = json.loads((tmp_path / "log.jsonl").read_text(encoding="utf-8"), parse_constant=refuse)
+    assert line == {"step": 1, "loss": 0.5, "learning_rate": 0.1, "gradient_norm": "inf", "seconds": 1.0}

@@ -85,8 +85,9 @@ def test_an_early_end_is_told_once_in_words(
 
 
 def test_stopped_while_cooling_down_it_goes_on_to_the_same_bytes(
-    inputs: dict[str, Path], tmp_path: Path, stopped_early: Path
+    inputs: dict[str, Path], tmp_path: Path, stopped_early: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("medseg.engines.training.course.NEWS_SECONDS", 0.0)  # news of every step, however quick
     end = len(curve(stopped_early))
 
     def stop(progress: Any) -> None:

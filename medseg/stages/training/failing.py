@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from medseg.engines.training.keeping.failure import Diverged
+from medseg.engines.training.keeping.journal import plain
 from medseg.files.tensors import write_whole
 from medseg.stages.training.material import Material
 from medseg.stages.training.settings import TrainStageSettings
@@ -36,12 +37,8 @@ def _keep(
     name = f"step-{failed.step}"
     folder.mkdir(exist_ok=True)
     numbers = {"found": failed.found, "learning_rate": failed.rate, "gradient_norm": failed.norm}
-    record = {"step": failed.step, "rule": failed.rule, **{key: _plain(value) for key, value in numbers.items()}}
+    record = {"step": failed.step, "rule": failed.rule, **{key: plain(value) for key, value in numbers.items()}}
     write_whole(folder / "failure.json", (json.dumps(record, indent=1) + "\n").encode())
     sampler = material.sampler(settings.seed, settings.patches, settings.augment)
     write_batch(folder, name, failed.step, material, sampler, device)
     return folder / f"{name}.png"
-
-
-def _plain(value: float | None) -> float | str | None:
-    return value if value is None or abs(value) < float("inf") else str(value)

@@ -136,7 +136,13 @@ class Journal:
             follower.close()
 
     def _log_line(self, record: Mapping[str, object]) -> None:
-        self._log.write(json.dumps(record).encode() + b"\n")
+        line = json.dumps({name: plain(value) for name, value in record.items()}, allow_nan=False)
+        self._log.write(line.encode() + b"\n")
+
+
+def plain(value: object) -> object:
+    """Return what JSON can hold: a number that is not finite (the norm of a step that fp16 skipped) as text."""
+    return str(value) if isinstance(value, float) and not isfinite(value) else value
 
 
 def long_enough(folder: Path, lengths: tuple[int, int]) -> bool:

@@ -90,4 +90,5 @@ def _records(log: Path, step: int) -> Iterator[Mapping[str, Any]]:
     if step == 0:
         return
     with log.open(encoding="utf-8") as file:
-        yield from (json.loads(line) for line in file)
+        for line in file:  # a text stands for a number that is not finite
+            yield {name: float(v) if isinstance(v, str) else v for name, v in json.loads(line).items()}
