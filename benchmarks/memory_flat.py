@@ -30,7 +30,10 @@ from medseg.engines.training.settings import TrainingSettings
 from medseg.files.prepared import PreparedCase, write_prepared
 from medseg.files.records import SchemeRecord, write_record
 from medseg.networks.settings import UNet3D
+from medseg.ops.guard import Familiar
+from medseg.ops.intensity import ChannelNormalisation
 from medseg.ops.loss_settings import LossSettings
+from medseg.ops.preparing import Preparation, PrepareSettings
 from medseg.ops.seeds import draw_seeds
 from medseg.stages.train import run
 from medseg.stages.training.settings import TrainStageSettings
@@ -63,6 +66,9 @@ def generate(folder: Path, cases: int) -> None:
     write_record(folder / "plan.json", PLAN)
     scheme = SchemeRecord(labels={"core": 1, "rim": 2}, regions={"all": (1, 2)}, tumour="all")
     write_record(folder / "scheme.json", scheme)
+    zscore = dict.fromkeys(("first", "second"), ChannelNormalisation(kind="zscore"))
+    write_record(folder / "preparation.json", Preparation(spacing_mm=(1.0, 1.0, 1.0), normalisations=zscore))
+    write_record(folder / "familiar.json", Familiar(cases=cases))
     for number in range(cases + VALIDATION):
         size = VALIDATION_SIZE if number >= cases else SIZE
         centre = generator.uniform(0.4 * size, 0.6 * size, 3)[:, None, None, None]
@@ -76,7 +82,7 @@ def generate(folder: Path, cases: int) -> None:
 
 def train(folder: Path, steps: int) -> None:
     """Train, and write (own, files, all) in bytes, sample by sample, to memory.json."""
-    inputs = {name: folder / f"{name}.json" for name in ("plan", "scheme")}
+    inputs = {name: folder / f"{name}.json" for name in ("plan", "scheme", "preparation", "familiar")}
     for role in ("train", "validation"):
         inputs |= {f"{role}/{path.name}": path for path in (folder / role).iterdir()}
     settings = TrainStageSettings(
@@ -87,6 +93,7 @@ def train(folder: Path, steps: int) -> None:
         augment=AugmentSettings(),
         training=TrainingSettings(steps=steps, validation_cases=VALIDATION),
         inference=InferenceSettings(),
+        prepare=PrepareSettings(),
     )
     out, samples, ended = folder / "out", [], threading.Event()
     out.mkdir()

@@ -57,7 +57,10 @@ def train(name: str, folder: Path) -> None:
     from medseg.files.prepared import PreparedCase, write_prepared
     from medseg.files.records import SchemeRecord, write_record
     from medseg.networks.settings import UNet2D, UNet3D
+    from medseg.ops.guard import Familiar
+    from medseg.ops.intensity import ChannelNormalisation
     from medseg.ops.loss_settings import LossSettings
+    from medseg.ops.preparing import Preparation, PrepareSettings
     from medseg.stages.train import run
     from medseg.stages.training.settings import TrainStageSettings
     from medseg.values.machine import Machine
@@ -87,9 +90,13 @@ def train(name: str, folder: Path) -> None:
     training = TrainingSettings.model_validate({"steps": STEPS, "optimiser": one.optimiser})
     settings = TrainStageSettings(
         seed=0, network=network, loss=LossSettings(), patches=PatchSettings(), augment=AugmentSettings(),
-        training=training, inference=InferenceSettings(),
+        training=training, inference=InferenceSettings(), prepare=PrepareSettings(),
     )  # fmt: skip
-    inputs = {"plan": folder / "plan.json", "scheme": folder / "scheme.json", "train/case": folder / "case"}
+    zscore = {f"channel{number}": ChannelNormalisation(kind="zscore") for number in range(one.channels)}
+    write_record(folder / "preparation.json", Preparation(spacing_mm=(1.0, 1.0, 1.0), normalisations=zscore))
+    write_record(folder / "familiar.json", Familiar(cases=1))
+    inputs = {name: folder / f"{name}.json" for name in ("plan", "scheme", "preparation", "familiar")}
+    inputs["train/case"] = folder / "case"
     machine = Machine.model_validate({"device": "cpu", **dict(one.machine)})
     (folder / "out").mkdir()
     run(settings, inputs, folder / "out", machine)

@@ -12,7 +12,7 @@ from medseg.cli.collector import collector_at_rest
 from medseg.cli.compose import compose, sweep
 from medseg.cli.display import Screen, clock, say, screen
 from medseg.engines.ranks import current
-from medseg.experiment.order import STAGES, Chain, Outcome
+from medseg.experiment.order import STAGES, UNTIL, Chain, Outcome
 from medseg.experiment.publish import facts, open_folder, publish, record
 from medseg.experiment.runner import Foreteller, Line, Unfinished
 from medseg.experiment.settings import ExperimentSettings, read_settings
@@ -29,7 +29,7 @@ def run(arguments: Arguments) -> int:
     """Do the experiment up to the command's stage; with -m, one after the other for each job of the sweep."""
     jobs = sweep(arguments.words) if arguments.multirun else [list(arguments.words)]
     settings = [read_words(arguments, job, name_of(job, jobs)) for job in jobs]
-    until = "report" if arguments.command == "run" else arguments.command
+    until = UNTIL.get(arguments.command, arguments.command)
     codes = []
     for number, (own, machine) in enumerate(settings, start=1):
         with screen(heard=current().leads) as shown:

@@ -55,6 +55,26 @@ def compose(overrides: Sequence[str], config_dir: Path | None, config_name: str)
     return dict(tree)  # type: ignore[arg-type]
 
 
+def plain_tree(overrides: Sequence[str]) -> dict[str, Any]:
+    """Make a tree of plain values of overrides alone: no group and no file is read.
+
+    Refuses (exit 2) what `compose` refuses.
+    """
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    config = OmegaConf.create({})
+    try:
+        for one in _parse(overrides):
+            _apply(config, one)
+        tree = OmegaConf.to_container(config, resolve=False)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _explained(error, conf_folder()) from None
+    assert_plain(tree)
+    return dict(tree)  # type: ignore[arg-type]
+
+
 def sweep(overrides: Sequence[str]) -> list[list[str]]:
     """Split overrides like `seed=1,2` into one list per job, in Hydra's order."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper

@@ -11,6 +11,8 @@ COMMANDS = {
     "predict": "the experiment up to the predicted masks of the held-out scans",
     "score": "the experiment up to the scores of the held-out scans",
     "report": "the experiment up to the report (the same as run)",
+    "segment": "apply a trained model to new scans: masks, how far to trust them, which to look at first",
+    "export": "a trained model for other programs: ONNX, torch.export or a MONAI bundle, compared with PyTorch",
     "clean": "list what lies in the store, or delete part of it",
 }
 
@@ -26,6 +28,7 @@ examples
   medseg run data.root=DIR name=mine                your own scans (layouts: msd, nnunet, brats, bids, pairs, csv)
   medseg check data.root=DIR                        are the scans sound? check.html says, with pictures
   medseg run experiment=hippocampus data.root=DIR training.minutes=20
+  medseg segment model=runs/mine images=DIR out=DIR  new scans through a trained model
   medseg run -m seed=1,2,3 network=unet2d,unet3d    a sweep: six runs, finished stages shared
   medseg COMMAND --help                             more about one command
 
@@ -66,7 +69,8 @@ examples
 repairs    use_sform use_qform lengths_are_mm fill_nonfinite first_volume round_mask drop_unknown_labels resample_mask
 """,
     "train": """The stages before it are done as well, or reused. The model package lies in runs/NAME/model, the
-curve beside it. A training that was stopped, by Ctrl-C, SIGTERM or a crash, goes on with the same command.
+curve beside it, and in calibration.json how far validation scans say it can be trusted. A training that was
+stopped, by Ctrl-C, SIGTERM or a crash, goes on with the same command.
 
 examples
   medseg train data.root=DIR name=mine training.minutes=60
@@ -79,6 +83,35 @@ examples
   medseg train data.root=DIR training.show_batch=1                          picture of a batch; trains nothing
   torchrun --nproc-per-node 2 -m medseg train data.root=DIR                 two processes, one global batch
 trackers   tensorboard mlflow wandb: each needs its extra, e.g. pip install 'medseg[tensorboard]'
+""",
+    "segment": """A mask for each scan on its own grid, CASE.nii.gz, and CASE.json beside it: labels, volumes, how sure
+the network was, and what is unlike the training scans. segment.html and segment.json list all scans, those first
+that should be looked at. A scan that cannot be segmented stops no other: its reason is in the list, and the command
+ends with 1. The same command goes on where it was stopped, and makes again only what has changed.
+images is a scan, a folder (in a layout of check, masks or not; of loose scans; of DICOM series) or a CSV.
+
+examples
+  medseg segment model=runs/mine images=DIR out=masks
+  medseg segment model=DIR images=scan.nii.gz out=masks inference.mirror=true
+  medseg segment model='[runs/fold0,runs/fold1]' images=DIR out=masks          folds, averaged
+  medseg segment model=DIR images=DIR out=masks data.channels='{PET: *_PET, CT: *_CT}'
+  medseg segment model=DIR images=DIR out=masks guard=refuse                   no masks for unlike scans
+  medseg segment model=DIR images=DIR out=masks probabilities=true uncertainty=true
+  medseg segment model=DIR images=DIR out=masks machine.write=nrrd             nifti nrrd mha dicom_seg
+  medseg segment model=DIR images=DIR out=masks machine.device=cpu machine.runtime=openvino
+layouts    data.layout=auto msd nnunet brats bids pairs csv, scans for loose ones
+""",
+    "export": """Writes FILE and FILE.json, which says what goes in and comes out, and how far the answers are from
+PyTorch's on windows of a scan, or of noise like one. Where that is more than a thousandth of the largest logit,
+nothing is written. Windows have the size of the model's plan; how many are given at once is free.
+
+examples
+  medseg export model=runs/mine format=onnx out=mine.onnx
+  medseg export model=runs/mine format=onnx out=runs/mine/model/model.onnx     where machine.runtime=onnx looks first
+  medseg export model=DIR format=onnx out=mine.onnx images=[FLAIR.nii.gz,T1.nii.gz]      compared on a scan's windows
+  medseg export model=DIR format=torch out=mine.pt2                            read by torch.export.load, no pickle
+  medseg export model=DIR format=monai out=BUNDLE                              python -m monai.bundle run runs it
+onnx needs an extra: pip install 'medseg[onnx]'
 """,
     "clean": """Without a choice it only lists. Runs keep their own links to results, so a run's folder stays whole.
 

@@ -99,6 +99,14 @@ def _command(arguments: Arguments) -> Callable[[Arguments], int]:
             from medseg.cli.check import check
 
             return check
+        if arguments.command == "export":
+            from medseg.cli.export import export
+
+            return export
+        if arguments.command == "segment":
+            from medseg.cli.segment import segment
+
+            return segment
         from medseg.cli import commands
 
     return {"plan": commands.plan, "clean": commands.clean}.get(arguments.command, commands.run)

@@ -47,15 +47,12 @@ def computing(machine: Machine) -> Iterator[torch.device]:
     free = device.type == "cuda" and not machine.deterministic
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read by cuBLAS itself, when it starts
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # read by torch: large tensors lie in large pages, made faster
-    threads, strict, warn = (
-        torch.get_num_threads(),
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
+    threads, strict = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     memory: Any = import_module("torch.utils.deterministic")
     fill, trying = memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark
     torch.set_num_threads(machine.threads or max(1, len(os.sched_getaffinity(0)) // current().local_world))
-    torch.use_deterministic_algorithms(not free, warn_only=device.type == "cuda")
+    # Not `use_deterministic_algorithms`, which imports the compiler: as long as importing all the rest of torch.
+    torch.set_deterministic_debug_mode("default" if free else "warn" if device.type == "cuda" else "error")
     torch.backends.cudnn.benchmark = free
     memory.fill_uninitialized_memory = False  # costs time, and nothing here reads such memory
     try:
@@ -63,7 +60,7 @@ def computing(machine: Machine) -> Iterator[torch.device]:
             yield device
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict, warn_only=warn)
+        torch.set_deterministic_debug_mode(strict)
         memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark = fill, trying
 
 

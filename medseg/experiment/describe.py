@@ -46,10 +46,10 @@ def _rows(path: str, model: type[BaseModel], deep: bool) -> Iterator[tuple[str, 
     for name, field in model.model_fields.items():
         full = f"{path}.{name}" if path else name
         inner = _models(field.annotation)
+        if not inner or (deep and field.annotation not in inner):
+            yield full, _type(field), f"`{_default(field)}`", field.description or ""
         if inner and deep:
             yield from _rows(full, inner[0], deep)
-        elif not inner:
-            yield full, _type(field), f"`{_default(field)}`", field.description or ""
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
@@ -68,6 +68,8 @@ def _word(annotation: Any) -> str:
         return " or ".join(_word(part) for part in inner)
     if annotation is type(None):
         return "null"
+    if isinstance(annotation, type) and origin is None and issubclass(annotation, BaseModel):
+        return "the settings below"
     if isinstance(annotation, type) and origin is None:
         return {"int": "whole number", "float": "number", "str": "text", "bool": "true or false"}.get(
             annotation.__name__, annotation.__name__

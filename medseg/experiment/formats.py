@@ -43,11 +43,11 @@ def _why_not(path: Path, prediction: Path, case: str, outcome: Outcome, write: F
 
 def _write(path: Path, prediction: Path, case: str, outcome: Outcome, write: Format) -> None:
     mask = read_mask(prediction)
-    if write != "dicom_seg":
-        write_volume(path, mask)
-        return
     index = outcome.stages["index"].folder
     labels = read_scheme(index / "scheme.json").labels
+    if write != "dicom_seg":
+        write_volume(path, mask, labels)
+        return
     series = _first_channel(read_case(index / "cases" / f"{case}.json"), outcome)
     write_dicom_seg(path, mask, {number: name for name, number in labels.items()}, series)
 

@@ -17,8 +17,9 @@ from medseg.experiment.sources import DataSource, data_source
 from medseg.experiment.start import card_source, package_source
 from medseg.files.layouts.find import DataSettings
 from medseg.files.listing import folder_of
-from medseg.files.records import Reason, read_cases
+from medseg.files.records import Reason, read_cases, read_scheme
 from medseg.ops.phantom_settings import PhantomSettings
+from medseg.ops.postprocessing import Postprocessing, demand_regions
 from medseg.pipeline.store import Finished, Source
 from medseg.stages.score import ScoreStage
 from medseg.stages.split import SplitStage
@@ -33,7 +34,8 @@ PHANTOM_DATA = DataSettings(
     regions={"core": (1,), "oedema": (2,), "tumour": (1, 2)},
     tumour="tumour",
 )
-STAGES = ("phantom", "index", "split", "fingerprint", "prepare", "train", "predict", "score", "report")
+STAGES = ("phantom", "index", "split", "fingerprint", "prepare", "train", "calibrate", "predict", "score", "report")
+UNTIL = {"run": "report", "train": "calibrate"}  # how far commands go that do not end with the stage of their name
 
 
 @dataclass
@@ -83,6 +85,7 @@ class Chain:
             "fingerprint": self._fingerprint,
             "prepare": self._prepare,
             "train": self._train,
+            "calibrate": self._calibrate,
             "predict": self._predict,
             "score": self._score,
             "report": self._report,
@@ -135,12 +138,19 @@ class Chain:
         from medseg.stages.fingerprint import FingerprintStage
 
         own = self.settings
+        self._check_regions()
         settings = FingerprintStage(
             seed=own.seed, prepare=own.prepare, patches=own.patches, network=own.network, loss=own.loss
         )
         cases = {f"cases/{case}": self._record(case) for case in self._parts()["train"]}
         start = {} if self.start is None else {"start": card_source(self.start)}
         self._once("fingerprint", settings, {**self._base(), **cases, **start})
+
+    def _check_regions(self) -> None:
+        """Refuse (exit 2) a clean-up of unknown regions before anything is trained."""
+        wanted = self.settings.inference.postprocess
+        if isinstance(wanted, Postprocessing):
+            demand_regions(read_scheme(self._of("index", "scheme.json").path).scheme, wanted)
 
     def _prepare(self) -> None:
         shared = {**self._base(), "preparation": self._of("fingerprint", "preparation.json")}
@@ -160,12 +170,18 @@ class Chain:
             patches=own.patches,
             augment=self.augment,
             training=own.training.model_copy(update={"show_batch": None, "start_from": self.start and "package"}),
-            inference=own.inference,
+            inference=own.inference.for_validation(),
+            prepare=own.prepare,
         )
         inputs = self.training_inputs()
         if self.start is not None:
             inputs["start"] = self.start
         self._once("train", settings, inputs)
+
+    def _done(self, part: str) -> dict[str, Source]:
+        """The prepared cases of a part of the split, by part and case."""
+        done = [case for case in self._parts()[part] if case in self.outcome.prepared]
+        return {f"{part}/{case}": self.outcome.prepared[case].source() for case in done}
 
     @cached_property
     def start(self) -> Source | None:
@@ -181,19 +197,24 @@ class Chain:
 
     def training_inputs(self) -> dict[str, Source]:
         """Return what training reads, once the cases have been prepared; refuses to train on none."""
-        inputs = {"plan": self._of("fingerprint", "plan.json"), "scheme": self._of("index", "scheme.json")}
-        for part in ("train", "validation"):
-            done = [case for case in self._parts()[part] if case in self.outcome.prepared]
-            inputs.update({f"{part}/{case}": self.outcome.prepared[case].source() for case in done})
+        inputs = {name: self._of("fingerprint", f"{name}.json") for name in ("plan", "preparation", "familiar")}
+        inputs["scheme"] = self._of("index", "scheme.json")
+        inputs.update(self._done("train"), **self._done("validation"))
         if not any(name.startswith("train/") for name in inputs):
             raise Refusal("train", "at least one training case must have been prepared", 0, "see the refusals above")
         return inputs
+
+    def _calibrate(self) -> None:
+        from medseg.stages.calibrate import CalibrateStage
+
+        settings = CalibrateStage(seed=self.settings.seed, inference=self.settings.inference)
+        self._once("calibrate", settings, {"model": self._of("train", "model"), **self._done("validation")})
 
     def _predict(self) -> None:
         from medseg.stages.predict import PredictStage
 
         settings = PredictStage(inference=self.settings.inference)
-        shared = {"model": self._of("train", "model"), "scheme": self._of("index", "scheme.json")}
+        shared = {"model": self._of("calibrate", "model"), "scheme": self._of("index", "scheme.json")}
         prepared = {
             case: self.outcome.prepared[case] for case in self._cases("held_out") if case in self.outcome.prepared
         }

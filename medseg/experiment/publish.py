@@ -26,7 +26,10 @@ from medseg.values.error import Refusal
 from medseg.values.machine import Machine
 
 LIBRARIES = ("torch", "monai", "numpy", "scipy", "nibabel", "SimpleITK", "hydra-core", "pydantic", "safetensors")
-MADE = ("model", "weights", "predictions", "report", "curve.csv", "log.jsonl", "transfer.json", "trackers")
+MADE = (
+    "model", "weights", "predictions", "report", "curve.csv", "log.jsonl", "transfer.json", "trackers",
+    "calibration.json",
+)  # fmt: skip
 
 
 def versions() -> dict[str, str]:
@@ -74,6 +77,7 @@ def publish(folder: Path, outcome: Outcome, write: Format = "nifti") -> dict[str
     train = outcome.stages.get("train")
     if train:
         _publish_training(train.folder, folder)
+        _publish_model(outcome.stages.get("calibrate", train).folder, folder)
     for case, finished in outcome.predictions.items():
         link(finished.folder / "prediction.nii.gz", folder / "predictions" / f"{case}.nii.gz")
     report = outcome.stages.get("report")
@@ -86,13 +90,19 @@ def publish(folder: Path, outcome: Outcome, write: Format = "nifti") -> dict[str
 
 
 def _publish_training(made: Path, folder: Path) -> None:
-    for path in sorted(path for name in ("model", "weights") for path in made.glob(f"{name}/*")):
+    for path in sorted(made.glob("weights/*")):
         link(path, folder / path.relative_to(made))
     for path in (made / name for name in ("curve.csv", "log.jsonl", "transfer.json")):
         if path.is_file():
             link(path, folder / path.name)
     if (made / "trackers").is_dir():  # copied, because looking at an MLflow run writes into its file
         shutil.copytree(made / "trackers", folder / "trackers", symlinks=True, copy_function=shutil.copyfile)
+
+
+def _publish_model(made: Path, folder: Path) -> None:
+    """Link the package of the stage that came last: training's, and calibrate's once it is there."""
+    for path in sorted((*made.glob("model/*"), *made.glob("calibration.json"))):
+        link(path, folder / path.relative_to(made))
 
 
 def record(

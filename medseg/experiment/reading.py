@@ -88,7 +88,7 @@ def _plain(message: str) -> str:
 
 
 def _locate(model: type[Settings], location: tuple[int | str, ...]) -> tuple[list[str], type[BaseModel] | None]:
-    """Follow a finding's location to the settings class that owns its last step; tags of choices are left out."""
+    """Follow a finding's location to the settings class that owns its last step; what names a choice is left out."""
     steps: list[str] = []
     owner: type[BaseModel] | None = model
     here: list[type[BaseModel]] = [model]
@@ -96,6 +96,8 @@ def _locate(model: type[Settings], location: tuple[int | str, ...]) -> tuple[lis
         tagged = [one for one in here if step in _tags(one)]
         if len(here) > 1 and tagged:
             here = tagged
+            continue
+        if _names_choice(step, here):
             continue
         steps.append(str(step))
         owner = here[0] if here else None
@@ -105,6 +107,11 @@ def _locate(model: type[Settings], location: tuple[int | str, ...]) -> tuple[lis
             else []
         )
     return steps, owner
+
+
+def _names_choice(step: int | str, here: list[type[BaseModel]]) -> bool:
+    """Tell whether a step is pydantic's name of one side of `A or B`: a class, or words to choose from."""
+    return any(one.__name__ == step for one in here) or str(step).startswith("literal[")
 
 
 def _tags(model: type[BaseModel]) -> Iterable[object]:

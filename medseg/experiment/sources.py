@@ -83,7 +83,7 @@ class FileDigests:
         """Return the SHA-256 of each scan, in their order; files that have changed are read, several at once."""
         found = []
         with ThreadPoolExecutor(readers, thread_name_prefix="digests") as pool:
-            for done, digest in enumerate(pool.map(self._digest, scans), start=1):
+            for done, digest in enumerate(pool.map(self.digest, scans), start=1):
                 found.append(digest)
                 tell("files", done, len(scans), "scans")
         return found
@@ -92,8 +92,10 @@ class FileDigests:
         """Write what is known for the next time."""
         if self.changed:
             _write(self.path, json.dumps(self.known))
+            self.changed = False
 
-    def _digest(self, scan: Path) -> str:
+    def digest(self, scan: Path) -> str:
+        """Return the SHA-256 of one scan; of one that cannot be read, why not."""
         try:
             stamp = [list(_stamp(part)) for part in parts_of(scan)]
         except OSError:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from medseg.files.appearing import appearing_at_once
+from medseg.files.foreign.segments import segment_lines
 from medseg.files.nifti.writing import write_image, write_mask
 from medseg.values.error import Refusal
 from medseg.values.volume import Array, FloatArray, Volume
@@ -21,11 +22,13 @@ _META_TYPES = {"u1": "MET_UCHAR", "f4": "MET_FLOAT"}
 _SIZE_DIGITS = 20
 
 
-def write_volume(path: Path, volume: Volume) -> None:
+def write_volume(path: Path, volume: Volume, labels: Mapping[str, int] | None = None) -> None:
     """Write a volume by the ending of its name: .nii, .nii.gz, .nrrd or .mha, packed without loss.
 
     uint8 of one channel is written as a mask, anything else as an image of float32; several channels become a last
     axis of kind list (.nrrd) or the components of a voxel (.mha). The affine comes back exactly as it was from both.
+    `labels` (name -> number) go into the header of a mask in .nrrd, where 3D Slicer looks for them; the others have no
+    room for names.
     Refuses voxels that are not finite, other endings, and a path that cannot be written.
     """
     low = path.name.lower()
@@ -37,27 +40,31 @@ def write_volume(path: Path, volume: Volume) -> None:
         if not np.isfinite(voxels).all():
             rule, remedy = "all voxels are finite 32-bit numbers", "look where they come from"
             raise Refusal(str(path), rule, "NaN or infinity", remedy)
-        (_write_nrrd if low.endswith(".nrrd") else _write_meta)(path, voxels, volume.affine)
+        if low.endswith(".nrrd"):
+            _write_nrrd(path, voxels, volume.affine, labels if is_mask and labels else {})
+        else:
+            _write_meta(path, voxels, volume.affine)
     else:
         raise Refusal(str(path), "a volume ends with .nii, .nii.gz, .nrrd or .mha", path.name, "rename it")
 
 
-def _write_nrrd(path: Path, voxels: Array, affine: FloatArray) -> None:
+def _write_nrrd(path: Path, voxels: Array, affine: FloatArray, labels: Mapping[str, int]) -> None:
     """Source: teem.sourceforge.net/nrrd/format.html; the space is that of ITK, left-posterior-superior."""
+    lines = (*_nrrd_fields(voxels, affine), *segment_lines(labels, voxels.shape[1:]))
     with appearing_at_once(path) as file:
-        file.write(_nrrd_header(voxels, affine).encode("ascii"))
+        file.write(("\n".join(lines) + "\n\n").encode("utf-8", "replace"))
         with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=file, mtime=0) as packed:
             for channel in voxels:
                 for z in range(channel.shape[2]):
                     packed.write(channel[:, :, z].tobytes(order="F"))
 
 
-def _nrrd_header(voxels: Array, affine: FloatArray) -> str:
+def _nrrd_fields(voxels: Array, affine: FloatArray) -> tuple[str, ...]:
     several = len(voxels) > 1
     axes, origin = _left_posterior_superior(affine)
     sizes = [*voxels.shape[1:], len(voxels)] if several else list(voxels.shape[1:])
     directions = [f"({','.join(axis)})" for axis in axes] + ["none"] * several
-    lines = (
+    return (
         "NRRD0004",
         f"type: {_NRRD_TYPES[voxels.dtype.str[1:]]}",
         f"dimension: {len(sizes)}",
@@ -69,7 +76,6 @@ def _nrrd_header(voxels: Array, affine: FloatArray) -> str:
         "encoding: gzip",
         f"space origin: ({','.join(origin)})",
     )
-    return "\n".join(lines) + "\n\n"
 
 
 def _write_meta(path: Path, voxels: Array, affine: FloatArray) -> None:

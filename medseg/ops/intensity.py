@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from math import fsum, sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from medseg.values.settings import Settings
 from medseg.values.volume import Array, BoolArray, FloatArray
 
 Kind = Literal["zscore", "ct", "percentile", "log_zscore", "none"]
+Change = Callable[[FloatArray], FloatArray]  # a plane (Y, Z) as it is read to the plane as networks read it
 
 _LOW, _HIGH = 0.5, 99.5
 _FLAT = 1e-6
@@ -45,7 +47,7 @@ def fit_normalisation(kind: Kind, samples: FloatArray, channel: str = "channel")
     if not samples.size:
         raise Refusal(channel, "ct learns from foreground voxels of training scans", "none", "choose zscore")
     low, high = np.percentile(samples.astype(np.float64), (_LOW, _HIGH))
-    mean, sd = _moments(samples, channel)
+    mean, sd = _moments(lambda: iter([samples.astype(np.float64)]), channel)
     return ChannelNormalisation(kind=kind, low=float(low), high=float(high), mean=mean, sd=sd)
 
 
@@ -76,7 +78,9 @@ def normalise(
         )
     result = np.empty(image.shape, np.float32)
     for index, (channel, normalisation) in enumerate(zip(image, normalisations, strict=True)):
-        result[index] = 0 if index in missing else _normalised(channel, body, normalisation, f"channel {index}")
+        change = None if index in missing else _change(channel, body, normalisation, f"channel {index}")
+        for plane, changed in zip(channel, result[index], strict=True):
+            changed[...] = 0 if change is None else change(plane)
     return result
 
 
@@ -95,29 +99,46 @@ def correct_bias(channel: FloatArray, body: BoolArray, spacing_mm: Sequence[floa
     return (corrected * np.float32(before / after)).astype(np.float32)
 
 
-def _normalised(channel: FloatArray, body: BoolArray, how: ChannelNormalisation, name: str) -> FloatArray:
+def _change(channel: FloatArray, body: BoolArray, how: ChannelNormalisation, name: str) -> Change:
+    """Learn from a channel (X, Y, Z) what is to be done to each of its planes.
+
+    Planes one by one, because the double precision that this is computed in would need the memory of several scans.
+    """
     if how.kind == "none":
-        return channel
+        return lambda plane: plane
     if how.kind == "ct":
-        return _by_constants(channel, how, name)
+        return _by_constants(how, name)
     if how.kind == "percentile":
         low, high = np.percentile(channel[body].astype(np.float64), (_LOW, _HIGH))
         if not high - low > _FLAT * max(abs(low), abs(high)):
             raise _constant(name, float(low))
-        return np.asarray(np.clip((channel - low) / (high - low), 0, 1))
-    values = np.log1p(np.maximum(channel.astype(np.float64), 0)) if how.kind == "log_zscore" else channel
-    mean, sd = _moments(values[body], name)
-    return (values - np.float64(mean)) / sd
+        return lambda plane: np.asarray(np.clip((plane - low) / (high - low), 0, 1))
+    scale = _logarithm if how.kind == "log_zscore" else _in_double
+    mean, sd = _moments(lambda: (scale(plane[inside]) for plane, inside in zip(channel, body, strict=True)), name)
+    return lambda plane: (scale(plane) - mean) / sd
 
 
-def _by_constants(channel: FloatArray, how: ChannelNormalisation, name: str) -> FloatArray:
-    if how.low is None or how.high is None or how.mean is None or not how.sd:
+def _in_double(values: FloatArray) -> FloatArray:
+    return values.astype(np.float64)
+
+
+def _logarithm(values: FloatArray) -> FloatArray:
+    changed: FloatArray = np.log1p(np.maximum(values.astype(np.float64), 0))
+    return changed
+
+
+def _by_constants(how: ChannelNormalisation, name: str) -> Change:
+    low, high, mean, sd = how.low, how.high, how.mean, how.sd
+    if low is None or high is None or mean is None or not sd:
         raise Refusal(name, "ct has low, high, mean and sd of the training scans", how, "run fingerprint again")
-    return (np.clip(channel, how.low, how.high).astype(np.float64) - how.mean) / how.sd
+    return lambda plane: (np.clip(plane, low, high).astype(np.float64) - mean) / sd
 
 
-def _moments(values: FloatArray, name: str) -> tuple[float, float]:
-    mean, sd = float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64))
+def _moments(parts: Callable[[], Iterator[FloatArray]], name: str) -> tuple[float, float]:
+    """Return mean and standard deviation of all values, which `parts` gives in double precision, as often as asked."""
+    count = sum(part.size for part in parts())
+    mean = fsum(part.sum() for part in parts()) / count
+    sd = sqrt(fsum(np.square(part - mean).sum() for part in parts()) / count)
     if not sd > _FLAT * abs(mean):
         raise _constant(name, mean)
     return mean, sd

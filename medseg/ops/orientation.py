@@ -23,6 +23,12 @@ class Orientation(Settings):
     permutation: tuple[int, int, int]
     flips: tuple[bool, bool, bool]
 
+    @property
+    def letters(self) -> str:
+        """Name where each stored axis runs to: "RAS" for canonical axes, "LPS" for those of DICOM."""
+        named = zip(self.permutation, self.flips, "RAS", "LPI", strict=True)
+        return "".join(letter for _, letter in sorted((axis, back if flip else on) for axis, flip, on, back in named))
+
 
 def orientation_of(affine: FloatArray) -> Orientation:
     """Choose, for the stored axes of `affine` (4, 4), the closest signed permutation of Right, Anterior, Superior.

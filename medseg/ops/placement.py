@@ -85,6 +85,12 @@ def read_placement(record: Mapping[str, object]) -> Placement:
     return Placement.model_validate_json(json.dumps(record))
 
 
+def cropped_spacing_mm(placement: Placement) -> tuple[float, float, float]:
+    """Return the edges of one voxel of the crop, in mm: those of the stored scan in the order of canonical axes."""
+    edges = np.linalg.norm(_affine(placement)[:3, :3], axis=0)[list(placement.orientation.permutation)]
+    return float(edges[0]), float(edges[1]), float(edges[2])
+
+
 def prepared_affine(placement: Placement) -> FloatArray:
     """Return the matrix (4, 4) from prepared voxel indices to RAS+ mm."""
     whole = to_canonical(Volume(np.broadcast_to(np.uint8(0), (1, *placement.stored.shape)), _affine(placement)))
@@ -111,11 +117,21 @@ def restore_mask(labels: Array, placement: Placement) -> Volume:
     Outside the crop it is 0. The exact inverse of reorientation and crop.
     """
     _check("labels", labels.shape, placement.cropped_shape)
-    whole = np.zeros(placement.canonical_shape, np.uint8)
-    box = tuple(slice(start, stop) for start, stop in zip(placement.crop_start, placement.crop_stop, strict=True))
-    whole[box] = labels
-    stored = np.ascontiguousarray(from_canonical(whole, placement.orientation))
+    stored = restore_values(labels.astype(np.uint8, copy=False), placement)
     return Volume(stored[None], _affine(placement))
+
+
+def restore_values(values: Array, placement: Placement, outside: float = 0) -> Array:
+    """Put values (*cropped) of any type back on the stored axes, (X, Y, Z) contiguous; `outside` the crop.
+
+    For a map of probabilities `outside` is 1 for the background and 0 for everything else. Another shape than the
+    placement's is refused.
+    """
+    _check("values", values.shape, placement.cropped_shape)
+    whole = np.full(placement.canonical_shape, outside, values.dtype)
+    box = tuple(slice(start, stop) for start, stop in zip(placement.crop_start, placement.crop_stop, strict=True))
+    whole[box] = values
+    return np.ascontiguousarray(from_canonical(whole, placement.orientation))
 
 
 def _affine(placement: Placement) -> FloatArray:

@@ -9,6 +9,7 @@ mode="nearest")`, many times faster.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,29 @@ _SIGMA_PER_VOXEL = 0.42466  # a full width at half maximum of 1
 
 Shape = tuple[int, int, int]
 Order = Literal[0, 1, 3]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taps:
+    """Linear resampling of one axis: voxel `i` becomes `low_weight[i] * x[low[i]] + high_weight[i] * x[high[i]]`.
+
+    low, high: int64 (new size,), ascending, `high` is `low` or the voxel after it.  Weights: float32, together 1; where
+    both are the same voxel `high_weight` is 0.
+    """
+
+    low: Array
+    high: Array
+    low_weight: FloatArray
+    high_weight: FloatArray
+
+
+def linear_taps(size: int, new_size: int) -> Taps:
+    """Return how `size` voxels become `new_size` ones: the numbers of `resample_scores`, a few voxels at a time."""
+    operator = _operator(size, _centres(size, new_size), 1)
+    first, last = operator.indptr[:-1], operator.indptr[1:] - 1
+    indices = operator.indices.astype(np.int64)
+    second = np.where(first == last, np.float32(0), operator.data[last])
+    return Taps(indices[first], indices[last], operator.data[first], second)
 
 
 def coarse_axis(spacing_mm: Sequence[float]) -> int | None:
@@ -117,9 +141,14 @@ def _resample(channel: Array, shape: Shape, orders: Sequence[Order]) -> FloatArr
     operators: list[scipy.sparse.csr_array | None] = [None, None, None]
     for axis, (size, new_size) in enumerate(zip(sizes, shape, strict=True)):
         if size != new_size:
-            step = size / new_size
-            operators[axis] = _operator(size, (np.arange(new_size) + 0.5) * step - 0.5, orders[axis])
+            operators[axis] = _operator(size, _centres(size, new_size), orders[axis])
     return _applied(channel, operators)
+
+
+def _centres(size: int, new_size: int) -> FloatArray:
+    """Return where the centres of `new_size` voxels lie among `size` voxels that fill the same length."""
+    centres: FloatArray = (np.arange(new_size) + 0.5) * (size / new_size) - 0.5
+    return centres
 
 
 def _operator(size: int, places: FloatArray, order: Order, sigma: float = 0.0) -> scipy.sparse.csr_array:

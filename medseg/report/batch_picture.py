@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from medseg.report.batch_pixels import Patch, grey_range, paint_patch, patch_of
 from medseg.report.letters import length, wrapped, write
 from medseg.report.overlays import PLANES, Plane
-from medseg.report.thumbnail import colour_of
+from medseg.values.palette import colour_of
 from medseg.values.volume import Array, FloatArray
 
 SIDE = 176  # pixels of the longest edge of a patch, more where little stands side by side

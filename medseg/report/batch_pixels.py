@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from medseg.report.overlays import Plane, cut, outline
-from medseg.report.thumbnail import colour_of
 from medseg.values.labels import IGNORED
+from medseg.values.palette import colour_of
 from medseg.values.volume import Array, BoolArray, FloatArray
 
 UNKNOWN, NOT_A_NUMBER = (150, 156, 166), (255, 0, 200)

@@ -11,10 +11,10 @@ from typing import Any
 from medseg.files.records import CaseRecord, Sight
 from medseg.report.check_wording import command_line, headline
 from medseg.report.templates import environment
-from medseg.report.thumbnail import colour_of
-from medseg.report.wording import count, number
+from medseg.report.wording import BADGES, count, number
 from medseg.values.finding import SEVERITIES, Finding
 from medseg.values.labels import LabelScheme
+from medseg.values.palette import css_of
 
 CLEAN = len(SEVERITIES)
 _GROUPS = (
@@ -23,7 +23,6 @@ _GROUPS = (
     ("note", "Noted", "They are used; something is said of how they were read."),
     ("clean", "Clean", "Nothing was noticed."),
 )
-_BADGES = {"refuse": "\N{MULTIPLICATION SIGN}", "warn": "!", "note": "i", "clean": "\N{CHECK MARK}"}
 _SHOWN = 5
 _BUFFERED = 256  # pieces of template per write
 Looks = Callable[[], Iterator[tuple[CaseRecord, Sight | None]]]
@@ -75,10 +74,10 @@ def write_check_page(content: CheckContent, path: Path) -> None:
             mendings=[_mending(one) for one in content.mendings],
             mendable=_mendable(content.mendable, numbers[0]),
             command=command_line(content.words, [one.override for one in content.mendings]),
-            labels=[(name, _rgb(value)) for name, value in content.scheme.labels.items()],
-            counts=[(name, title, _BADGES[name], n) for (name, title, _), n in zip(_GROUPS, numbers, strict=True)],
+            labels=[(name, css_of(value)) for name, value in content.scheme.labels.items()],
+            counts=[(name, title, BADGES[name], n) for (name, title, _), n in zip(_GROUPS, numbers, strict=True)],
             groups=_groups(content, numbers),
-            badges=_BADGES,
+            badges=BADGES,
             total=len(content.ranks),
         )
     )
@@ -94,7 +93,7 @@ def _facts(content: CheckContent) -> str:
 
 def _dataset(findings: Sequence[Finding]) -> list[dict[str, Any]]:
     return [
-        {"place": place, "finding": one, "cases": len(one.cases), "badge": _BADGES[one.severity]}
+        {"place": place, "finding": one, "cases": len(one.cases), "badge": BADGES[one.severity]}
         for place, one in enumerate(findings)
     ]
 
@@ -159,7 +158,3 @@ def _volumes(sight: Sight | None) -> str:
 
 def _times(numbers: Any) -> str:
     return " \N{MULTIPLICATION SIGN} ".join(map(str, numbers))
-
-
-def _rgb(label: int) -> str:
-    return "rgb({} {} {})".format(*colour_of(label))

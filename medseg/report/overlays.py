@@ -60,7 +60,7 @@ def draw_case(
     scale for all, each through the slice with the most truth (the most prediction where truth is empty).
     """
     grey = window(image)
-    box = _body(grey, truth | prediction)
+    box = body_box(grey, truth | prediction)
     boxed = _Boxed(grey[box], truth[box], prediction[box], tuple(spacing_mm), side)
     main = main_plane(spacing_mm)
     views: list[tuple[Plane, Kind]] = [(main, "image"), (main, "truth"), (main, "prediction"), (main, "agreement")]
@@ -88,6 +88,20 @@ def main_plane(spacing_mm: Sequence[float]) -> Plane:
     """Return the plane a scan was most likely taken in: across its coarsest axis, axial where the axes are alike."""
     coarsest = int(np.argmax(spacing_mm))
     return PLANES[coarsest] if spacing_mm[coarsest] > 1.5 * min(spacing_mm) else PLANES[2]
+
+
+def body_box(grey: Array, marks: BoolArray) -> tuple[slice, slice, slice]:
+    """Return the box that holds everything brighter than background, and all marks, with a small margin."""
+    filled = (grey > 24) | marks
+    ranges = []
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        kept = np.flatnonzero((filled.mean(axis=others) > 0.005) | marks.any(axis=others))
+        n = grey.shape[axis]
+        low, high = (int(kept[0]), int(kept[-1]) + 1) if kept.size else (0, n)
+        margin = 1 + n // 50
+        ranges.append(slice(max(0, low - margin), min(n, high + margin)))
+    return ranges[0], ranges[1], ranges[2]
 
 
 def best_slice(truth: BoolArray, prediction: BoolArray, axis: int) -> int:
@@ -160,20 +174,6 @@ class _Boxed:
         grey, truth, prediction = (cut(a, plane.axis, index) for a in (self.grey, self.truth, self.prediction))
         bright, colour = paint(grey, truth, prediction, kind, (width, height))
         return frame(bright, colour, plane.edges, self.side)
-
-
-def _body(grey: Array, marks: BoolArray) -> tuple[slice, slice, slice]:
-    """Return the box that holds everything brighter than background, and all marks, with a small margin."""
-    filled = (grey > 24) | marks
-    ranges = []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        kept = np.flatnonzero((filled.mean(axis=others) > 0.005) | marks.any(axis=others))
-        n = grey.shape[axis]
-        low, high = (int(kept[0]), int(kept[-1]) + 1) if kept.size else (0, n)
-        margin = 1 + n // 50
-        ranges.append(slice(max(0, low - margin), min(n, high + margin)))
-    return ranges[0], ranges[1], ranges[2]
 
 
 def _enlarge(mask: BoolArray, size: tuple[int, int]) -> BoolArray:

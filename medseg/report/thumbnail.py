@@ -12,17 +12,16 @@ import numpy as np
 from PIL import Image, WebPImagePlugin
 
 from medseg.report.overlays import cut, outline, window
+from medseg.values.palette import colour_of
 from medseg.values.volume import Array, FloatArray
 
 LONGEST = 112
 _AXIAL = 2
-_WHITE = 99.0
-_QUALITY = 60
+WHITE = 99.0
+QUALITY = 60
 _FORMAT = WebPImagePlugin.WebPImageFile.format  # imported by name: to find it, Pillow would load all its formats
 _LINE = 2  # pixels; WebP halves the resolution of colours, so that a line of one pixel loses its own
 _MOST_WITHOUT_OVERFLOW = 255
-# Okabe and Ito's palette without black, those first that stand out most on grey.
-LABEL_COLOURS = ((230, 159, 0), (86, 180, 233), (240, 228, 66), (0, 158, 115), (204, 121, 167), (213, 94, 0))
 
 
 def thumbnail(image: Array, mask: Array | None, spacing_mm: Sequence[float]) -> bytes:
@@ -32,21 +31,37 @@ def thumbnail(image: Array, mask: Array | None, spacing_mm: Sequence[float]) -> 
     The slice across Z with the largest foreground is shown, the middle one where there is none. Grey reaches from the
     1st to the 99th percentile of the slice.
     """
-    index = _largest_slice(mask) if mask is not None else image.shape[_AXIAL] // 2
+    index = largest_slice(mask) if mask is not None else image.shape[_AXIAL] // 2
     size = _size(image.shape, spacing_mm)
     flat = Image.fromarray(np.ascontiguousarray(_slice(image, index), np.float32))
-    grey = window(np.asarray(flat.resize(size, Image.Resampling.BILINEAR)), _WHITE)
+    grey = window(np.asarray(flat.resize(size, Image.Resampling.BILINEAR)), WHITE)
     pixels = np.repeat(grey[:, :, None], 3, axis=2)
     if mask is not None:
-        _draw_outlines(pixels, _slice(mask, index), size)
+        draw_outlines(pixels, _slice(mask, index), size)
+    return webp(Image.fromarray(pixels))
+
+
+def webp(picture: Image.Image, quality: int = QUALITY) -> bytes:
+    """Pack a picture as WebP, the same bytes for the same pixels."""
     buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, _FORMAT, quality=_QUALITY, method=2)
+    picture.save(buffer, _FORMAT, quality=quality, method=2)
     return buffer.getvalue()
 
 
-def colour_of(label: int) -> tuple[int, int, int]:
-    """Return red, green and blue of a label number; numbers six apart share one."""
-    return LABEL_COLOURS[(label - 1) % len(LABEL_COLOURS)]
+def largest_slice(mask: Array) -> int:
+    """Return the slice across Z with the most foreground, the first of equals, the middle one of an empty mask."""
+    if mask.strides[_AXIAL] in (1, -1):
+        areas = _areas_of_rows(mask)
+    else:
+        areas = np.array([np.count_nonzero(mask[:, :, index]) for index in range(mask.shape[_AXIAL])])
+    return int(np.argmax(areas)) if areas.any() else mask.shape[_AXIAL] // 2
+
+
+def draw_outlines(pixels: Array, labels: Array, size: tuple[int, int]) -> None:
+    """Paint the outline of every label of a slice (rows, columns) on `pixels`, in ascending order of the numbers."""
+    for number in (int(found) for found in np.unique(labels) if found):
+        shown = _fit(labels == number, size)
+        pixels[outline(shown, _LINE)] = colour_of(number)
 
 
 def _slice(array: Array, index: int) -> Array:
@@ -61,15 +76,6 @@ def _size(shape: Sequence[int], spacing_mm: Sequence[float]) -> tuple[int, int]:
     return width, height
 
 
-def _largest_slice(mask: Array) -> int:
-    """Return the slice across Z with the most foreground, the first of equals, the middle one of an empty mask."""
-    if mask.strides[_AXIAL] in (1, -1):
-        areas = _areas_of_rows(mask)
-    else:
-        areas = np.array([np.count_nonzero(mask[:, :, index]) for index in range(mask.shape[_AXIAL])])
-    return int(np.argmax(areas)) if areas.any() else mask.shape[_AXIAL] // 2
-
-
 def _areas_of_rows(mask: Array) -> Array:
     """Count the foreground of each slice across Z of a mask that lies in memory row by row along Z."""
     areas = np.zeros(mask.shape[_AXIAL], np.int64)
@@ -77,13 +83,6 @@ def _areas_of_rows(mask: Array) -> Array:
         filled = (mask[start : start + _MOST_WITHOUT_OVERFLOW] != 0).view(np.uint8)
         areas += np.add.reduce(filled, axis=0, dtype=np.uint8).sum(axis=0, dtype=np.int64)
     return areas
-
-
-def _draw_outlines(pixels: Array, labels: Array, size: tuple[int, int]) -> None:
-    """Paint the outline of every label of a slice (rows, columns) on `pixels`, in ascending order of the numbers."""
-    for number in (int(found) for found in np.unique(labels) if found):
-        shown = _fit(labels == number, size)
-        pixels[outline(shown, _LINE)] = colour_of(number)
 
 
 def _fit(label: Array, size: tuple[int, int]) -> Array:

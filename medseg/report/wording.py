@@ -11,6 +11,8 @@ UNDEFINED = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 # What a number counts decides its decimals: shares three, lengths and volumes two, counts none.
 DECIMALS = {"share": 3, "mm": 2, "ml": 2, "count": 0}
+# The marks of severities, and of what nothing was noticed about.
+BADGES = {"refuse": "\N{MULTIPLICATION SIGN}", "warn": "!", "note": "i", "clean": "\N{CHECK MARK}"}
 # How people name what is ill; any other region is taken for an organ and its text avoids "healthy" and "lesion".
 _ILL_PARTS = ("tumo", "lesion", "cancer", "metasta", "malign", "nodule", "enhanc", "gtv", "oma")
 _ILL_NAMES = ("whole", "wt", "tc", "et", "mass")

@@ -16,7 +16,7 @@ def adopted(plan: Plan, network: NetworkSettings, package: Path, sized: bool) ->
     to what the network divides. Grid, batch, channels and outputs stay those of the new data. Where the settings ask
     for a network of another kind, width or depth than the package's, the plan is returned as it is.
     """
-    from medseg.engines.training.packages.package import read_card  # imports torch
+    from medseg.engines.packages.package import read_card  # imports torch
     from medseg.networks.build import check_patch
 
     card = read_card(package)

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from medseg.files.records import CaseRecord
-from medseg.ops.intensity import ChannelNormalisation, Kind
+from medseg.ops.intensity import Kind
+from medseg.ops.preparing import Preparation
 from medseg.values.error import Refusal, wrong_setting
-from medseg.values.settings import Settings
-
-
-class Preparation(Settings):
-    """What the training cases decide for all: spacing, and each channel's normalisation in channel order."""
-
-    spacing_mm: tuple[float, float, float]
-    normalisations: dict[str, ChannelNormalisation]
 
 
 def normalisation_kinds(channels: Iterable[str], chosen: Kind | Mapping[str, Kind]) -> dict[str, Kind]:

@@ -11,13 +11,14 @@ import numpy as np
 from medseg.engines.sampling.settings import PatchSettings
 from medseg.files.records import CaseRecord, SchemeRecord, read_case, read_scheme, write_record
 from medseg.networks.settings import NetworkSettings
+from medseg.ops.guard import familiar_of
 from medseg.ops.intensity import fit_normalisation
 from medseg.ops.loss_settings import LossSettings
 from medseg.ops.planning import Triple, Wishes, common_spacing, features, plan_kernels, plan_patch, slice_axis
+from medseg.ops.preparing import Preparation, PrepareSettings, resampled_shape
 from medseg.stages.adoption import adopted
-from medseg.stages.channels import Preparation, normalisation_kinds
+from medseg.stages.channels import normalisation_kinds
 from medseg.stages.look import Look, joined, look_at
-from medseg.stages.prepare import PrepareSettings, resampled_shape
 from medseg.values.error import Refusal, wrong_setting
 from medseg.values.machine import Machine
 from medseg.values.plan import Architecture, Plan
@@ -36,8 +37,9 @@ class FingerprintStage(Settings):
 
 
 def run(settings: FingerprintStage, inputs: Mapping[str, Path], out: Path, machine: Machine) -> None:
-    """Read the training cases (`cases/ID`) below `data` and write fingerprint.json, preparation.json and plan.json.
+    """Read the training cases (`cases/ID`) below `data`, and write what they show and what follows from it.
 
+    fingerprint.json, preparation.json, plan.json, and familiar.json for the guard of new scans.
     `start`, a model package, is an input where training starts from it: its card has a say in the plan.
     """
     scheme = read_scheme(inputs["scheme"])
@@ -64,6 +66,7 @@ def run(settings: FingerprintStage, inputs: Mapping[str, Path], out: Path, machi
     _write_fingerprint(out / "fingerprint.json", records, looks, channels, scheme, shapes)
     write_record(out / "preparation.json", preparation)
     write_record(out / "plan.json", plan)
+    write_record(out / "familiar.json", familiar_of([look.signature for look in looks]))
 
 
 def make_plan(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from medseg.engines.device import computing, place
+from medseg.engines.packages.package import is_finished
 from medseg.engines.ranks import current
 from medseg.engines.sampling.supplying.supply import Supply, supplied
 from medseg.engines.training.clock import Clock
@@ -16,7 +17,6 @@ from medseg.engines.training.interrupt import Interrupts
 from medseg.engines.training.keeping.failure import Diverged
 from medseg.engines.training.keeping.resume import resume
 from medseg.engines.training.keeping.state import start
-from medseg.engines.training.packages.package import is_finished
 from medseg.engines.training.rules import Rules
 from medseg.engines.training.stepping.setup import Means, build_stepper
 from medseg.ops.losses import build_loss

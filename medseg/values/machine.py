@@ -37,12 +37,15 @@ class Machine(Settings):
     data: Literal["auto", "device", "host", "mapped"] = Field(
         "auto", description="where prepared cases lie while training: on the device, in memory, or on the disk"
     )
+    runtime: Literal["torch", "onnx", "openvino"] = Field(
+        "torch", description="what runs the network in inference; onnx and openvino need their extra"
+    )
     workers: int = Field(0, ge=0, description="processes that cut patches; 0 cuts them on the device or in a thread")
     trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = Field(
         (), description="where curves are shown beside curve.csv; each needs its extra"
     )
     write: Literal["nifti", "nrrd", "mha", "dicom_seg"] = Field(
-        "nifti", description="format of the label maps in predictions/, beside their .nii.gz"
+        "nifti", description="format of label maps: beside .nii.gz in predictions/, instead of it in segment"
     )
 
     @property

@@ -51,6 +51,9 @@ def test_settings_are_checked_without_torch(tmp_path: Path) -> None:
     (["run", "data=folder"], "error: data.root: a folder of scans is needed, got None"),
     (["clean", "everything"], "error: clean: drafts, all or older=DAYS can be deleted, got everything"),
     (["run", "machine.runs=/proc/nowhere"], "error: machine.runs: the folder of the run must be writable"),
+    (["run", "inference.postprocess=atuo"], "error: inference.postprocess: must be 'auto' or 'none', got \"atuo\"; "),
+    (["run", "inference.postprocess={keep_largets: [tumour]}"],
+     "error: inference.postprocess.keep_largets: unknown setting, got 'keep_largets'; did you mean 'keep_largest'?"),
     (["run", "split.held_out=missing.txt"], "error: split.held_out: a share or a file that exists is needed"),
 ])  # fmt: skip
 def test_wrong_commands_end_with_2_and_one_line(tmp_path: Path, words: list[str], message: str) -> None:

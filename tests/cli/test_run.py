@@ -46,6 +46,7 @@ def test_a_run_folder_is_complete(finished: Path) -> None:
         "provenance.json",
         "log.jsonl",
         "model/card.json",
+        "calibration.json",
         "report/report.html",
     ):
         assert (run / name).stat().st_size > 0, name
@@ -68,10 +69,12 @@ def test_predictions_lie_on_the_grid_of_the_scan(finished: Path) -> None:
         assert np.allclose(predicted.affine, scanned.affine, atol=1e-5)
 
 
-def test_held_out_cases_are_no_input_of_fingerprint_and_training(finished: Path) -> None:
+def test_held_out_cases_are_no_input_of_what_is_learned(finished: Path) -> None:
     held_out = set(json.loads((finished / "runs" / "tiny" / "report" / "summary.json").read_text())["held_out"])
-    for stage in ("fingerprint", "train"):
-        for manifest in (finished / ".medseg" / stage).glob("*/manifest.json"):
+    for stage in ("fingerprint", "train", "calibrate"):
+        manifests = list((finished / ".medseg" / stage).glob("*/manifest.json"))
+        assert manifests
+        for manifest in manifests:
             named = {name.split("/")[-1] for name in json.loads(manifest.read_text())["inputs"]}
             assert not named & held_out
 
@@ -130,7 +133,26 @@ def test_plan_says_which_setting_makes_training_run_again(finished: Path) -> Non
     assert code == 0
     assert "train        run: training.learning_rate 0.002 -> 0.001" in output
     assert "prepare      reuse (8 of 8 cases)" in output
+    assert "calibrate    run: after train" in output
     assert "predict      run: after train" in output
+
+
+def test_what_comes_after_training_is_no_reason_to_train_again(finished: Path) -> None:
+    code, output, errors = medseg(finished, "plan", *QUICK, "inference.mirror=true", "inference.postprocess=none")
+    assert code == 0, errors
+    assert "train        reuse" in output
+    assert "calibrate    run: inference.mirror False -> True; inference.postprocess auto -> none" in output
+
+
+def test_a_clean_up_of_an_unknown_region_is_refused_before_training(finished: Path) -> None:
+    before = sorted((finished / ".medseg" / "train").iterdir())
+    words = ("inference.postprocess={keep_largest:[tumor]}", "training.steps=5")
+    code, _, errors = medseg(finished, "run", *QUICK, *words)
+    assert code == 2
+    assert errors.splitlines()[-1] == (
+        "error: inference.postprocess.keep_largest: names regions of ['tumour'], got tumor; did you mean 'tumour'?"
+    )
+    assert sorted((finished / ".medseg" / "train").iterdir()) == before
 
 
 def test_a_sweep_gives_each_job_its_own_folder(finished: Path) -> None:

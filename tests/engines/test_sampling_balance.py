@@ -14,10 +14,12 @@ from medseg.engines.sampling.drawing.shapes import check_case_weights, shape_of,
 from medseg.engines.sampling.settings import AugmentSettings, PatchSettings
 from medseg.files.prepared import PreparedCase
 from medseg.files.records import SchemeRecord
+from medseg.ops.guard import Familiar
 from medseg.ops.seeds import class_sizes, draw_seeds, lesion_map
 from medseg.stages.training.material import Material
 from medseg.values.error import Refusal
 from medseg.values.plan import Architecture, Plan
+from tests.packages import preparation
 
 
 def lesion_case(name: str = "a") -> PreparedCase:
@@ -98,7 +100,8 @@ def test_weights_that_name_nobody_or_leave_nobody_are_refused() -> None:
     shape = Architecture(dimensions=3, channels=1, outputs=2, features=(4,), strides=((1, 1, 1),), kernels=((3, 3, 3),))
     plan = Plan(spacing_mm=(1.0, 1.0, 1.0), patch=(4, 4, 4), batch=1, plane=None, architecture=shape)
     scheme = SchemeRecord(labels={"a": 1, "b": 2}, regions={"a": (1,)}, tumour="a")
-    material = Material(plan, scheme, [lesion_case("STS_004")], [lesion_case("STS_117")])
+    cases = [lesion_case("STS_004")], [lesion_case("STS_117")]
+    material = Material(plan, scheme, *cases, preparation(), Familiar(cases=1))
     with pytest.raises(Refusal, match=r"got 'STS_04'; take it out, or did you mean 'STS_004'\?"):
         material.sampler(0, patches, AugmentSettings())
     assert material.sampler(0, PatchSettings(case_weights={"STS_117": 2.0}), AugmentSettings()).draws(1)

@@ -97,7 +97,10 @@ def test_processes_end_with_a_killed_parent(tmp_path: Path) -> None:
 def test_ctrl_c_to_the_whole_group_is_the_parents_to_answer(tmp_path: Path) -> None:
     parent, children = program(tmp_path, 1)
     os.killpg(parent.pid, signal.SIGINT)
-    _, errors = parent.communicate(timeout=20)
+    try:
+        _, errors = parent.communicate(timeout=60)
+    finally:
+        parent.kill()
     assert errors.count("Traceback") == errors.count("KeyboardInterrupt") == 1
     assert parent.returncode == -signal.SIGINT
     assert psutil.wait_procs(children, timeout=20)[1] == []

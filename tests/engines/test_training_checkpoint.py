@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from medseg.engines.device import computing
+from medseg.engines.packages.package import Card, is_finished, load_model, save_model
 from medseg.engines.sampling.cutting.cut import Batch
 from medseg.engines.training.fit import fit
 from medseg.engines.training.keeping.checkpoint import Checkpoint, latest_checkpoint, save_checkpoint
 from medseg.engines.training.keeping.state import State, start
-from medseg.engines.training.packages.package import Card, is_finished, load_model, save_model
 from medseg.engines.training.settings import TrainingSettings
 from medseg.engines.training.stepping.setup import Means, build_stepper
 from medseg.files.records import SchemeRecord
@@ -26,6 +26,7 @@ from medseg.ops.losses import build_loss
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
 from medseg.values.plan import Architecture, Plan
+from tests.packages import card as card_of
 
 
 @pytest.fixture(autouse=True)
@@ -154,19 +155,7 @@ def card() -> tuple[Card, nn.Module]:
     plan = Plan(spacing_mm=(1.0, 1.0, 1.0), patch=(8, 8, 8), batch=1, plane=None, architecture=architecture)
     scheme = SchemeRecord(labels={"core": 1}, regions={"tumour": (1,)}, tumour="tumour")
     settings = UNet3D(deep_supervision=True)
-    made = Card(
-        medseg="0",
-        made_from="ab",
-        plan=plan,
-        network=settings,
-        scheme=scheme,
-        activation="softmax",
-        channels=1,
-        mirror_axes=(0,),
-        step=3,
-        steps=4,
-        validation_dice=None,
-    )
+    made = card_of(plan, network=settings, scheme=scheme, mirror_axes=(0,), step=3, steps=4)
     return made, build_network(settings, architecture, 7)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from math import cos, pi
 from pathlib import Path
@@ -130,6 +132,18 @@ def test_computing_is_deterministic_and_leaves_nothing_behind() -> None:
         assert torch.get_num_threads() == 1
         assert torch.are_deterministic_algorithms_enabled()
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
+
+
+def test_computing_imports_no_compiler() -> None:
+    program = """
+import sys
+from medseg.engines.device import computing
+from medseg.values.machine import Machine
+with computing(Machine(device="cpu")):
+    pass
+sys.exit("torch._inductor" in sys.modules or "torch._dynamo" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_a_norm_that_is_not_finite_is_logged_as_text_and_the_log_stays_json(tmp_path: Path) -> None:

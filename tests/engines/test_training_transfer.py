@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from medseg.engines.device import computing
-from medseg.engines.training.packages.freezing import freeze
-from medseg.engines.training.packages.ports import Axis, Ports, axes_of, match, ports_of
-from medseg.engines.training.packages.transfer import Given, Transfer, transfer
+from medseg.engines.training.transferring.freezing import freeze
+from medseg.engines.training.transferring.ports import Axis, Ports, axes_of, match, ports_of
+from medseg.engines.training.transferring.transfer import Given, Transfer, transfer
 from medseg.files.records import SchemeRecord
 from medseg.networks.build import build_network
 from medseg.networks.settings import Monai, NetworkSettings, UNet2D, UNet3D

@@ -22,3 +22,9 @@ def test_every_setting_has_a_row() -> None:
         "data.root",
     ):
         assert f"| `{name}` |" in page
+
+
+def test_a_choice_between_words_and_settings_has_a_row_and_so_have_its_settings() -> None:
+    page = describe()
+    assert '| `inference.postprocess` | `auto`, `none` or the settings below | `"auto"` |' in page
+    assert "| `inference.postprocess.fill_holes` | list | `[]` |" in page

@@ -50,6 +50,8 @@ def test_each_equals_the_nifti_one(tmp_path: Path, outcome: Outcome, write: str)
         stored, other = read_mask(folder / f"{case}.nii.gz"), read_mask(folder / f"{case}.{write}")
         np.testing.assert_array_equal(other.voxels, stored.voxels)
         np.testing.assert_allclose(other.affine, stored.affine, atol=1e-6)
+        header = (folder / f"{case}.{write}").read_bytes()[:4000]
+        assert (b"Segment1_Name:=rim\n" in header) == (write == "nrrd")
 
 
 def test_dicom_seg_needs_a_series(tmp_path: Path, outcome: Outcome) -> None:

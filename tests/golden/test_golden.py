@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from medseg.engines.device import computing, place
+from medseg.engines.inference.frame import Frame, Room
 from medseg.engines.inference.settings import InferenceSettings
 from medseg.engines.inference.windows import predict_scores
 from medseg.engines.sampling.settings import AugmentSettings, PatchSettings
@@ -65,7 +66,8 @@ def trained(image: np.ndarray, classes: np.ndarray) -> dict[str, float]:
         source = batches(Sampler(0, [case], PLAN, PatchSettings(), AugmentSettings()), device)
         stepper = build_stepper(state, build_loss(LossSettings(), None), settings, 0, Means(Machine()))
         steps = list(fit(stepper, islice(source, 8), lambda number: 1.0))
-        scores = predict_scores(state.average, image, PLAN.patch, None, InferenceSettings(), "softmax", device)
+        frame = Frame(PLAN.patch, None, "softmax")
+        scores = predict_scores(state.average, image, frame, InferenceSettings(), Room(device, 4 << 30))
     found = {f"loss of step {step.number}": float(step.loss) for step in steps}
     return {**found, "mean background score": float(scores[0].mean())}
 

@@ -15,11 +15,13 @@ from medseg.ops.orientation import to_canonical
 from medseg.ops.placement import (
     Placement,
     StoredGrid,
+    cropped_spacing_mm,
     place,
     prepared_affine,
     read_placement,
     restore_mask,
     restore_scores,
+    restore_values,
     stored_grid,
 )
 from medseg.values.error import Refusal
@@ -90,6 +92,19 @@ def test_scores_are_brought_to_the_voxels_of_the_crop() -> None:
     assert placement.spacing_mm == (0.5, 2.0, 1.0)
 
 
+@pytest.mark.parametrize(("order", "signs"), EVERY[::5])
+def test_maps_go_back_where_masks_do(order: tuple[int, ...], signs: tuple[int, ...]) -> None:
+    affine = signed_affine(order, signs)
+    canonical = to_canonical(Volume(np.zeros((1, *SHAPE), np.uint8), affine))
+    placement = place(grid_of(affine), ((1, 0, 2), (4, 5, 5)), (9, 4, 2))
+    assert cropped_spacing_mm(placement) == pytest.approx(canonical.spacing_mm)
+    labels = np.random.default_rng(0).integers(1, 9, placement.cropped_shape).astype(np.uint8)
+    mask, shares = restore_mask(labels, placement).voxels[0], restore_values(labels / np.float16(8), placement, 0.25)
+    assert shares.dtype == np.float16
+    assert shares.flags.c_contiguous
+    assert np.array_equal(shares, np.where(mask > 0, mask / np.float16(8), np.float16(0.25)))
+
+
 @pytest.mark.parametrize(("order", "signs"), EVERY[::7])
 def test_prepared_voxels_fill_the_box_of_the_crop(order: tuple[int, ...], signs: tuple[int, ...]) -> None:
     affine = signed_affine(order, signs)
@@ -118,3 +133,5 @@ def test_refusals() -> None:
         restore_scores(np.zeros((1, 2, 2, 2), np.float32), placement)
     with pytest.raises(Refusal, match=r"labels: the space of labels is \(7, 6, 5\), got \(2, 2, 2\)"):
         restore_mask(np.zeros((2, 2, 2), np.uint8), placement)
+    with pytest.raises(Refusal, match=r"values: the space of values is \(7, 6, 5\), got \(2, 2, 2\)"):
+        restore_values(np.zeros((2, 2, 2), np.float16), placement)

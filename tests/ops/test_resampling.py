@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from medseg.ops.resampling import (
     Shape,
     coarse_axis,
+    linear_taps,
     resample_classes,
     resample_image,
     resample_scores,
@@ -53,6 +54,19 @@ def test_linear_equals_the_formula_of_edge_alignment(seed: int, shape: Shape, ne
         high = np.minimum(low + 1, old - 1)
         expected = expected.take(low, axis) * (1 - share) + expected.take(high, axis) * share
     assert np.allclose(resample_scores(scores, new_shape), expected, atol=1e-5)
+
+
+@settings(max_examples=60)
+@given(seeds, st.integers(1, 90), st.integers(1, 90))
+def test_taps_give_the_very_numbers_of_linear_resampling(seed: int, size: int, new_size: int) -> None:
+    line, taps = noise(seed, (1, size, 1, 1)), linear_taps(size, new_size)
+    values = line.ravel()
+    found = taps.low_weight * values[taps.low] + taps.high_weight * values[taps.high]
+    assert found.dtype == np.float32
+    assert np.array_equal(found, resample_scores(line, (new_size, 1, 1)).ravel())
+    assert set(taps.high - taps.low) <= {0, 1}
+    assert (np.diff(taps.low) >= 0).all()
+    assert not taps.high_weight[taps.low == taps.high].any()
 
 
 @settings(max_examples=40)

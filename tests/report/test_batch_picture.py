@@ -12,7 +12,7 @@ from medseg.report.batch_picture import Look, batch_png
 from medseg.report.batch_pixels import NOT_A_NUMBER, UNKNOWN, grey_range, paint_patch, patch_of
 from medseg.report.letters import length, wrapped
 from medseg.report.overlays import PLANES
-from medseg.report.thumbnail import colour_of
+from medseg.values.palette import colour_of
 
 Array = np.ndarray
 

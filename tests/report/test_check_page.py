@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import base64
 import re
-from html.parser import HTMLParser
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,33 +10,10 @@ import pytest
 from medseg.report.check_page import CLEAN, CheckContent, Mending, write_check_page
 from medseg.report.thumbnail import thumbnail
 from medseg.values.finding import SEVERITIES, Finding
+from tests.report.html_page import NASTY, Page, assert_in_order, assert_self_contained
 from tests.stages.surveying.tiny_survey import SCHEME, Scan
 
-NASTY = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;{{7*7}}"
 PICTURE = base64.b64encode(thumbnail(np.random.default_rng(0).normal(size=(9, 9, 9)), None, (1, 1, 1))).decode()
-VOID = {"meta", "img", "input", "br", "link"}
-
-
-class Page(HTMLParser):
-    """Elements in order, as (tag, attributes), and whether every tag is closed in its turn."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
 
 
 def finding(severity: str, **changes: object) -> Finding:
@@ -139,29 +114,12 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
 
 def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     text = written(tmp_path, content(scans()))
-    page = Page(text)
-    addresses = [
-        value for _, attributes in page.elements for name, value in attributes.items() if name in {"src", "href"}
-    ]
-    assert addresses
-    assert all(str(one).startswith(("data:image/webp;base64,", "#")) for one in addresses)
-    assert not re.search(r"@import|url\(|https?://", text)
+    assert Page(text).all("img")
+    assert_self_contained(text)
 
 
 def test_headings_labels_and_names_of_parts_are_in_order(tmp_path: Path) -> None:
-    page = Page(written(tmp_path, content(scans(), (finding("warn"),))))
-    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in pairwise(levels))
-    names = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
-    assert len(names) == len(set(names))
-    pointed = [
-        attributes[key] for _, attributes in page.elements for key in ("aria-labelledby", "for") if key in attributes
-    ]
-    pointed += [str(one["href"])[1:] for one in page.all("a")]
-    assert set(pointed) <= set(names)
-    assert page.all("html")[0]["lang"] == "en"
+    assert_in_order(Page(written(tmp_path, content(scans(), (finding("warn"),)))))
 
 
 def test_only_one_scan_is_held_at_a_time(tmp_path: Path) -> None:

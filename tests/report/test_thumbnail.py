@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from medseg.ops.orientation import to_canonical
-from medseg.report.thumbnail import LABEL_COLOURS, LONGEST, colour_of, thumbnail
+from medseg.report.thumbnail import LONGEST, thumbnail
+from medseg.values.palette import LABEL_COLOURS, colour_of
 from medseg.values.volume import Array, Volume
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from medseg.engines.training.packages.package import Card
 from medseg.files.records import SchemeRecord, write_record
 from medseg.networks.build import check_patch
 from medseg.networks.settings import Monai, NetworkSettings, UNet2D, UNet3D
 from medseg.stages.adoption import adopted
 from medseg.values.error import Refusal
 from medseg.values.plan import Architecture, Plan
+from tests.packages import card
 
 FLAT = ((1, 1, 1), (2, 2, 1), (2, 2, 2))
 
@@ -29,11 +29,7 @@ def plan_of(strides: Any, patch: tuple[int, int, int], plane: int | None = None,
 
 def package(folder: Path, network: NetworkSettings, plan: Plan) -> Path:
     scheme = SchemeRecord(labels={"tumour": 1}, regions={"tumour": (1,)}, tumour="tumour")
-    card = Card(
-        medseg="0", made_from="ab", plan=plan, network=network, scheme=scheme, activation="softmax", channels=1,
-        mirror_axes=(), step=1, steps=1, validation_dice=None,
-    )  # fmt: skip
-    write_record(folder / "card.json", card)
+    write_record(folder / "card.json", card(plan, network=network, scheme=scheme))
     return folder
 
 

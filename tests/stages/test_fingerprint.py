@@ -13,11 +13,11 @@ from medseg.files.layouts.find import DataSettings
 from medseg.files.nifti.writing import write_image, write_mask
 from medseg.files.records import SchemeRecord
 from medseg.networks.settings import Monai, UNet2D, UNet3D
+from medseg.ops.guard import Familiar
 from medseg.ops.loss_settings import LossSettings
+from medseg.ops.preparing import Preparation, PrepareSettings
 from medseg.stages import fingerprint, index
-from medseg.stages.channels import Preparation
 from medseg.stages.fingerprint import FingerprintStage, make_plan
-from medseg.stages.prepare import PrepareSettings
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
 from medseg.values.plan import Plan
@@ -99,6 +99,9 @@ def test_the_stage_looks_at_its_cases_only(tmp_path: Path) -> None:
     preparation = Preparation.model_validate_json((out / "preparation.json").read_text())
     (normalisation,) = preparation.normalisations.values()
     assert normalisation.mean == pytest.approx(150, abs=1), "the tumour's mean, the rule for CT"
+    familiar = Familiar.model_validate_json((out / "familiar.json").read_text())
+    assert (familiar.cases, familiar.axes) == (3, {"RAS": 3})
+    assert [round(10**one.high, 3) for one in familiar.grid.spacing_mm] == [1.0, 1.0, 2.2], "the fourth is held out"
     seen = json.loads((out / "fingerprint.json").read_text())
     assert seen["cases"] == ["case_0", "case_1", "case_2"]
     assert seen["voxels_per_label"] == {"tumour": [125, 125, 125]}

@@ -18,18 +18,15 @@ from medseg.ops.body import BodySettings
 from medseg.ops.intensity import ChannelNormalisation
 from medseg.ops.orientation import to_canonical
 from medseg.ops.placement import prepared_affine, read_placement, restore_mask, restore_scores, stored_grid
+from medseg.ops.preparing import Preparation, Prepared, PrepareSettings, prepare_case, resampled_shape
 from medseg.ops.resampling import Shape
 from medseg.stages.cases import load_channels, load_mask
-from medseg.stages.channels import Preparation, normalisation_kinds
+from medseg.stages.channels import normalisation_kinds
 from medseg.stages.prepare import (
-    Prepared,
-    PrepareSettings,
     as_record,
     class_indices,
     draw_seeds,
     foreground_intensities,
-    prepare_case,
-    resampled_shape,
     run,
 )
 from medseg.values.error import Refusal

@@ -18,11 +18,11 @@ from medseg.ops.body import BodySettings, body_mask
 from medseg.ops.intensity import ChannelNormalisation, Kind
 from medseg.ops.loss_settings import LossSettings
 from medseg.ops.placement import stored_grid
+from medseg.ops.preparing import Preparation, PrepareSettings, prepare_case
 from medseg.ops.resampling import resample_classes
 from medseg.stages import fingerprint, prepare
-from medseg.stages.channels import Preparation
 from medseg.stages.fingerprint import FingerprintStage
-from medseg.stages.prepare import PrepareSettings, class_indices, foreground_intensities, prepare_case
+from medseg.stages.prepare import class_indices, foreground_intensities
 from medseg.values.error import Refusal
 from medseg.values.labels import IGNORED
 from medseg.values.machine import Machine

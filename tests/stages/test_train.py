@@ -19,18 +19,20 @@ import pytest
 import torch
 
 from medseg.engines.inference.settings import InferenceSettings
+from medseg.engines.packages.package import load_model
 from medseg.engines.sampling.settings import AugmentSettings, PatchSettings
-from medseg.engines.training.packages.package import load_model
 from medseg.engines.training.settings import TrainingSettings
 from medseg.files.prepared import PreparedCase, write_prepared
 from medseg.files.records import SchemeRecord, write_record
 from medseg.networks.settings import UNet2D, UNet3D
 from medseg.ops.loss_settings import LossSettings
+from medseg.ops.preparing import PrepareSettings
 from medseg.stages.train import run
 from medseg.stages.training.settings import TrainStageSettings
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
 from medseg.values.plan import Architecture, Plan
+from tests.packages import write_preparation
 
 ROOT = Path(__file__).parents[2]
 ONE_THREAD = Machine(device="cpu", threads=1, checkpoint_seconds=1e9)
@@ -47,6 +49,7 @@ def settings(steps: int = 12, plane: bool = False, **others: Any) -> TrainStageS
         "augment": AugmentSettings(),
         "training": TrainingSettings(steps=steps, validate_every=-(-steps // 3), learning_rate=0.01),
         "inference": InferenceSettings(),
+        "prepare": PrepareSettings(),
     }
     return TrainStageSettings(**{**given, **others})
 
@@ -91,7 +94,7 @@ def make_inputs(folder: Path, plane: int | None = None, size: int = 8, width: in
     scheme = SchemeRecord(labels={"rim": 1, "core": 4}, regions={"core": (4,), "tumour": (1, 4)}, tumour="tumour")
     write_record(folder / "in/plan.json", plan)
     write_record(folder / "in/scheme.json", scheme)
-    found = {"plan": folder / "in/plan.json", "scheme": folder / "in/scheme.json"}
+    found = {"plan": folder / "in/plan.json", "scheme": folder / "in/scheme.json", **write_preparation(folder / "in")}
     for seed, role in [(1, "train"), (2, "train"), (3, "train"), (99, "train"), (5, "validation"), (6, "validation")]:
         case = balls(seed)
         found[f"{role}/{case.case}"] = folder / "in" / case.case

@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from medseg.cli.display import screen
-from medseg.engines.training.packages.package import load_model
+from medseg.engines.packages.package import load_model
 from medseg.engines.training.settings import TrainingSettings
 from medseg.files.prepared import PreparedCase, write_prepared
 from medseg.values.error import Refusal

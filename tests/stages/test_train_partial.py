@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medseg.engines.training.packages.package import load_model
+from medseg.engines.packages.package import load_model
 from medseg.files.prepared import PreparedCase, write_prepared
 from medseg.files.records import read_scheme, write_record
 from medseg.ops.loss_settings import LossSettings

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
-from medseg.engines.training.packages.package import load_model
-from medseg.engines.training.packages.transfer import Transfer
+from medseg.engines.packages.package import load_model
 from medseg.engines.training.settings import TrainingSettings
+from medseg.engines.training.transferring.transfer import Transfer
 from medseg.files.prepared import write_prepared
 from medseg.files.records import SchemeRecord, write_record
 from medseg.files.tensors import load_tensors

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from medseg.ops.postprocessing import Postprocessing
 from medseg.values.settings import Settings
 
 
@@ -19,6 +20,16 @@ class InferenceSettings(Settings):
         "gaussian", description="weight of a window's voxels: gaussian trusts its middle"
     )
     mirror: bool = Field(False, description="average over all flips of the spatial axes; 4 or 8 times the work")
+    average: Literal["probabilities", "logits"] = Field(
+        "probabilities", description="what is averaged over flips and over the models of several folds"
+    )
     precision: Literal["bf16", "float32"] = Field(
         "bf16", description="bf16 autocast on CUDA; a CPU always computes in float32"
     )
+    postprocess: Literal["auto", "none"] | Postprocessing = Field(
+        "auto", description="clean-up of label maps; auto does what helped on the validation cases, if anything did"
+    )
+
+    def for_validation(self) -> InferenceSettings:
+        """Return what training looks at when it scores scans; mirrors, folds and clean-up come after it."""
+        return InferenceSettings(overlap=self.overlap, blend=self.blend, precision=self.precision)

@@ -15,8 +15,8 @@ from medseg.files.layouts.people import NO_TABLE, Table
 from medseg.files.layouts.tree import Tree
 from medseg.files.layouts.values import DataSettings, Found, FoundCase
 
-_SAME = (("flair", "t2f"), ("t1", "t1n"), ("t1ce", "t1c"), ("t2", "t2w"))
-SUFFIXES = tuple(older for older, _ in _SAME) + tuple(newer for _, newer in _SAME)
+SAME = (("flair", "t2f"), ("t1", "t1n"), ("t1ce", "t1c"), ("t2", "t2w"))
+SUFFIXES = tuple(older for older, _ in SAME) + tuple(newer for _, newer in SAME)
 _MASKS = ("seg", "gtv")
 _DEPTH = 3
 _GROUPS = ("hgg", "lgg")
@@ -47,7 +47,7 @@ def find(tree: Tree, settings: DataSettings) -> tuple[Found, Table]:
 
 def ends_with(suffix: str) -> Matches:
     """Make the test whether the last word of a stem, after `_` or `-`, is the suffix or its name in the other years."""
-    wanted = {suffix.lower()}.union(*(pair for pair in _SAME if suffix.lower() in pair))
+    wanted = {suffix.lower()}.union(*(pair for pair in SAME if suffix.lower() in pair))
     return lambda stem: _last_word(stem) in wanted
 
 
@@ -64,7 +64,7 @@ def _has_one(tree: Tree, folder: str) -> bool:
 def _present(tree: Tree, folders: Iterable[str]) -> list[str]:
     """Name the channels that some case has: as the older generation did where any file is named so."""
     seen = {_last_word(stem) for folder in folders for stem in tree.listing(folder).scans.values()}
-    return [older if older in seen else newer for older, newer in _SAME if seen & {older, newer}]
+    return [older if older in seen else newer for older, newer in SAME if seen & {older, newer}]
 
 
 def _known(case: FoundCase, folder: str) -> FoundCase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -10,12 +11,12 @@ from medseg.files.layouts import bids, brats, csv_list, msd, nnunet, pairs
 from medseg.files.layouts.labels import label_scheme
 from medseg.files.layouts.people import with_people
 from medseg.files.layouts.tree import Tree, is_plain
-from medseg.files.layouts.values import ChannelFile, DataSettings, Found, FoundCase
+from medseg.files.layouts.values import ChannelFile, DataSettings, Found, FoundCase, LayoutName
 from medseg.values.error import Refusal, wrong_setting
 
 __all__ = ["ChannelFile", "DataSettings", "Found", "FoundCase", "find_cases", "label_scheme"]
 
-_LAYOUTS: dict[str, ModuleType] = {
+_LAYOUTS: dict[LayoutName, ModuleType] = {
     "msd": msd,
     "nnunet": nnunet,
     "brats": brats,
@@ -41,19 +42,28 @@ def find_cases(root: Path, settings: DataSettings) -> Found:
     that could be no file names or that differ only in upper and lower case.
     """
     _check_root(root, settings)
+    return cases_in(Tree(root), settings)
+
+
+def cases_in(tree: Tree, settings: DataSettings) -> Found:
+    """Find the cases below the root of a tree, as `find_cases` does."""
     try:
-        tree = Tree(root)
         name = _layout(tree, settings)
         found, table = _LAYOUTS[name].find(tree, settings)
         if not found.cases:
-            value = _contents(tree)
+            value = contents(tree)
             raise wrong_setting("data.root", f"holds cases in the layout {name}", value, "check path and layout")
     except OSError as error:
         raise wrong_setting("data.root", "the folder can be read", error, "check its rights") from error
     cases = sorted((with_people(case, settings, table) for case in found.cases), key=lambda case: case.case)
-    _check_names(cases)
+    check_names(cases)
     complete: Found = replace(found, cases=tuple(cases))
     return complete
+
+
+def fitting(tree: Tree, settings: DataSettings) -> list[LayoutName]:
+    """Name the layouts that fit what lies in the folder."""
+    return [name for name, layout in _LAYOUTS.items() if layout.fits(tree, settings)]
 
 
 def _check_root(root: Path, settings: DataSettings) -> None:
@@ -65,7 +75,7 @@ def _check_root(root: Path, settings: DataSettings) -> None:
     raise wrong_setting("data.root", "a folder that exists is needed", value, remedy)
 
 
-def _layout(tree: Tree, settings: DataSettings) -> str:
+def _layout(tree: Tree, settings: DataSettings) -> LayoutName:
     """Name the layout: the one that is set, csv for a table, else the only one that fits.
 
     Layouts are told apart by what is in the folder, and none goes before another: dataset.json with "training" pairs is
@@ -73,18 +83,21 @@ def _layout(tree: Tree, settings: DataSettings) -> str:
     pairs; imagesTr/ and labelsTr/ are pairs only without dataset.json and channel numbers. What fits two layouts after
     that, like a table of cases beside images/ and labels/, is for the user to decide.
     """
-    if settings.layout != "auto" or tree.sheet:
-        return "csv" if tree.sheet else settings.layout
-    fitting = [name for name, layout in _LAYOUTS.items() if layout.fits(tree, settings)]
-    if len(fitting) > 1:
-        remedy = f"set data.layout to {' or '.join(fitting)}"
-        raise wrong_setting("data.layout", "the folder fits one layout", " and ".join(fitting), remedy)
-    if not fitting:
-        raise wrong_setting("data.root", f"the folder fits a layout: {_SHAPES}", _contents(tree), "see data.layout")
-    return fitting[0]
+    if tree.sheet:
+        return "csv"
+    if settings.layout != "auto":
+        return settings.layout
+    fit = fitting(tree, settings)
+    if len(fit) > 1:
+        remedy = f"set data.layout to {' or '.join(fit)}"
+        raise wrong_setting("data.layout", "the folder fits one layout", " and ".join(fit), remedy)
+    if not fit:
+        raise wrong_setting("data.root", f"the folder fits a layout: {_SHAPES}", contents(tree), "see data.layout")
+    return fit[0]
 
 
-def _contents(tree: Tree) -> str:
+def contents(tree: Tree) -> str:
+    """Say what lies in a folder, for a message about it."""
     listing = tree.listing()
     names = sorted([*listing.folders, *listing.scans, *listing.others])
     if not names:
@@ -93,7 +106,7 @@ def _contents(tree: Tree) -> str:
     return f"{tree.root} with {', '.join(names[:3])}{more}"
 
 
-def _check_names(cases: list[FoundCase]) -> None:
+def check_names(cases: Sequence[FoundCase]) -> None:
     """Refuse names that cannot name a file everywhere: records, predictions and pictures are named after the case."""
     seen: dict[str, str] = {}
     for case in cases:

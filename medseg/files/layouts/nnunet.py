@@ -29,7 +29,7 @@ from medseg.values.error import Refusal, wrong_setting
 
 _IMAGES, _LABELS = "imagesTr", "labelsTr"
 _TEST_IMAGES, _TEST_LABELS = "imagesTs", "labelsTs"
-_NUMBERED = re.compile(r"^(.+)_(\d{4})$", re.ASCII | re.DOTALL)
+NUMBERED = re.compile(r"^(.+)_(\d{4})$", re.ASCII | re.DOTALL)
 
 
 def fits(tree: Tree, settings: DataSettings) -> bool:
@@ -48,7 +48,7 @@ def fits(tree: Tree, settings: DataSettings) -> bool:
     if version_2 and ("dataset" in described or _IMAGES in tree.listing().folders):
         return True
     images = tree.listing(_IMAGES).scans.values()
-    numbers = [match.group(2) if (match := _NUMBERED.match(stem)) else "" for stem in images]
+    numbers = [match.group(2) if (match := NUMBERED.match(stem)) else "" for stem in images]
     masks = set(tree.listing(_LABELS).scans.values())
     return "0000" in numbers and all(numbers) and masks.isdisjoint(images)
 
@@ -104,7 +104,7 @@ def _ending(described: Mapping[str, Any]) -> str:
 def _numbered(tree: Tree, folder: str, ending: str) -> dict[str, dict[int, Path]]:
     images: dict[str, dict[int, Path]] = {}
     for stem, path in by_stem(tree, folder, same_stem("*"), ending).items():
-        match = _NUMBERED.match(stem)
+        match = NUMBERED.match(stem)
         if not match:
             rule = "every image ends in the four digits of its channel, like CASE_0000"
             raise Refusal(path.as_posix(), rule, stem, "rename the file, or set data.layout")

@@ -6,7 +6,7 @@ import os
 import stat
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medseg.files.scan_names import DICOM_ENDINGS, ending_of, is_scan_name, stem_of
@@ -34,20 +34,27 @@ class Tree:
     """The folders below a root, each listed when it is first asked for.
 
     Folders are texts like `sub-01/anat`, "" is the root. Where the root is a file, `sheet` is its name and the root is
-    the folder around it.
+    the folder around it. The folder `without`, if it lies below the root, is passed over.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, without: Path | None = None) -> None:
         self.sheet = None if root.is_dir() else root.name
         self.root = root.parent if self.sheet else root
+        self._without = None if without is None else without.resolve()
         self._listings: dict[str, Listing] = {}
 
     def listing(self, folder: str = "") -> Listing:
         """Return what lies in a folder: nothing, where there is none."""
         known = self._listings.get(folder)
         if known is None:
-            known = self._listings[folder] = _listing(os.path.join(self.root, folder))
+            known = self._listings[folder] = self._seen(folder)
         return known
+
+    def _seen(self, folder: str) -> Listing:
+        listing = _listing(os.path.join(self.root, folder))
+        if self._without is None or self._without.parent != (self.root / folder).resolve():
+            return listing
+        return replace(listing, folders=tuple(name for name in listing.folders if name != self._without.name))
 
     def is_series(self, folder: str) -> bool:
         """Tell whether a folder is one scan: DICOM slices, no other scans and no folders in it."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import medseg
+from medseg.engines.packages.package import Card
 from medseg.engines.training.keeping.state import State
-from medseg.engines.training.packages.package import Card
-from medseg.engines.training.packages.transfer import Transfer
+from medseg.engines.training.transferring.transfer import Transfer
 from medseg.stages.training.material import Material
 from medseg.stages.training.settings import TrainStageSettings
 from medseg.stages.training.starting import in_short
@@ -35,6 +35,10 @@ def card_of(
         stopped_early=tally.cooling is not None,
         validation_dice=tally.dice if best is None else tally.best_dice,
         started_from=in_short(started),
+        prepare=settings.prepare,
+        preparation=material.preparation,
+        inference=settings.inference,
+        familiar=material.familiar,
     )
 
 

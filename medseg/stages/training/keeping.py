@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from medseg.engines.packages.package import Card, save_model
 from medseg.engines.training.keeping.checkpoint import discard
 from medseg.engines.training.keeping.state import State
-from medseg.engines.training.packages.package import Card, save_model
 from medseg.engines.training.settings import TrainingSettings
 from medseg.files.tensors import save_tensors
 

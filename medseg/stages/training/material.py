@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from medseg.engines.packages.package import CARD, WEIGHTS
 from medseg.engines.sampling.drawing.shapes import check_case_weights
 from medseg.engines.sampling.settings import AugmentSettings, PatchSettings
 from medseg.engines.sampling.supplying.batches import Sampler
-from medseg.engines.training.packages.package import CARD, WEIGHTS
 from medseg.files.prepared import PreparedCase, read_prepared
 from medseg.files.records import SchemeRecord, read_scheme
+from medseg.ops.guard import Familiar
 from medseg.ops.loss_readings import Table
 from medseg.ops.losses import membership_of
+from medseg.ops.preparing import Preparation
 from medseg.stages.training.settings import TrainStageSettings
 from medseg.values.digests import digest_of, digest_of_file
 from medseg.values.error import Refusal
@@ -22,12 +24,17 @@ from medseg.values.plan import Plan
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """What was read: the plan, the labels, and the prepared cases by role; `start` is a package to start from."""
+    """What was read: the plan, the labels, what is done to a scan and what scans look like, and the cases by role.
+
+    `start` is a package to start from.
+    """
 
     plan: Plan
     scheme: SchemeRecord
     training: list[PreparedCase]
     validation: list[PreparedCase]
+    preparation: Preparation
+    familiar: Familiar
     start: Path | None = None
 
     def membership(self, settings: TrainStageSettings) -> Table | None:
@@ -41,7 +48,9 @@ class Material:
 
 
 def read_material(inputs: Mapping[str, Path]) -> Material:
-    """Read `plan`, `scheme`, `train/ID` and `validation/ID`; refuses an empty training set and unlike channels.
+    """Read `plan`, `scheme`, `preparation`, `familiar`, `train/ID` and `validation/ID`.
+
+    Refuses an empty training set and unlike channels.
 
     `start` is an input where training starts from a package.
     """
@@ -50,7 +59,9 @@ def read_material(inputs: Mapping[str, Path]) -> Material:
     training, validation = (_cases(inputs, role, plan) for role in ("train/", "validation/"))
     if not training:
         raise Refusal("training set", "holds at least one case", 0, "add cases or lower split.held_out")
-    return Material(plan, scheme, training, validation, inputs.get("start"))
+    preparation = Preparation.model_validate_json(inputs["preparation"].read_text(encoding="utf-8"))
+    familiar = Familiar.model_validate_json(inputs["familiar"].read_text(encoding="utf-8"))
+    return Material(plan, scheme, training, validation, preparation, familiar, inputs.get("start"))
 
 
 def stamp_of(settings: TrainStageSettings, material: Material) -> str:

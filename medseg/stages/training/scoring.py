@@ -8,6 +8,7 @@ from math import prod
 import torch
 from torch import nn
 
+from medseg.engines.inference.frame import Frame, Room
 from medseg.engines.inference.layout import lay_axis
 from medseg.engines.inference.windows import predict_scores
 from medseg.engines.training.validation import Examination, case_dice, validation_order
@@ -21,14 +22,15 @@ def examination(
 ) -> Examination:
     """Return what scores validation cases: `network` segments them whole, without mirroring."""
     inference = settings.inference.model_copy(update={"mirror": False})
-    plan, activation, membership = material.plan, settings.loss.activation, material.membership(settings)
+    frame = Frame(material.plan.patch, material.plan.plane, settings.loss.activation)
+    room, membership = Room(device, int(memory_gb * 1e9)), material.membership(settings)
 
     def score(case: PreparedCase) -> float | None:
-        scores = predict_scores(network, case.image, plan.patch, plan.plane, inference, activation, device, memory_gb)
+        scores = predict_scores(network, case.image, frame, inference, room)
         return case_dice(scores, case.classes, membership, case.annotated)
 
     cases = validation_order(settings.seed, material.validation)
-    windows = [window_count(case.classes.shape, plan.patch, inference.overlap) for case in cases]
+    windows = [window_count(case.classes.shape, frame.patch, inference.overlap) for case in cases]
     return Examination(cases, windows, score)
 
 

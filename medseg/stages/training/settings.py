@@ -7,6 +7,7 @@ from medseg.engines.sampling.settings import AugmentSettings, PatchSettings
 from medseg.engines.training.settings import TrainingSettings
 from medseg.networks.settings import NetworkSettings
 from medseg.ops.loss_settings import LossSettings
+from medseg.ops.preparing import PrepareSettings
 from medseg.values.settings import Settings
 
 
@@ -20,3 +21,4 @@ class TrainStageSettings(Settings):
     augment: AugmentSettings
     training: TrainingSettings
     inference: InferenceSettings
+    prepare: PrepareSettings

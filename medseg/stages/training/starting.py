@@ -8,10 +8,10 @@ from pathlib import Path
 
 from torch import nn
 
-from medseg.engines.training.packages.freezing import freeze
-from medseg.engines.training.packages.package import CARD, WEIGHTS, Card, StartedFrom, read_card
-from medseg.engines.training.packages.ports import axes_of, ports_of
-from medseg.engines.training.packages.transfer import Given, Transfer, transfer
+from medseg.engines.packages.package import CARD, WEIGHTS, Card, StartedFrom, read_card
+from medseg.engines.training.transferring.freezing import freeze
+from medseg.engines.training.transferring.ports import axes_of, ports_of
+from medseg.engines.training.transferring.transfer import Given, Transfer, transfer
 from medseg.files.tensors import load_tensors, write_whole
 from medseg.networks.build import build_network
 from medseg.networks.settings import NetworkSettings

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from medseg.engines.training.course import Course
-from medseg.engines.training.packages.transfer import Transfer
 from medseg.engines.training.trackers.opening import flat, open_trackers, require
 from medseg.engines.training.trackers.tracker import Start, Trackers
+from medseg.engines.training.transferring.transfer import Transfer
 from medseg.pipeline.meter import own_memory
 from medseg.stages.training.settings import TrainStageSettings
 from medseg.stages.training.starting import tell

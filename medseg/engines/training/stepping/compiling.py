@@ -14,7 +14,12 @@ Work = TypeVar("Work", bound=Callable[..., Any])
 
 
 def compiled(work: Work) -> Work:
-    """Return `work` compiled for the shapes that it is called with; compiling happens in its first calls."""
+    """Return `work` compiled for the shapes that it is called with; compiling happens in its first calls.
+
+    The compiler is told whether to be deterministic, as PyTorch is at this moment.
+    """
+    mode, warn = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(mode, warn_only=warn)
     return cast(Work, torch.compile(work, dynamic=False))
 
 

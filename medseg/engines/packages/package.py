@@ -9,10 +9,16 @@ from typing import Literal
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from medseg.engines.inference.settings import InferenceSettings
 from medseg.files.records import SchemeRecord
 from medseg.files.tensors import load_tensors, save_tensors, write_whole
 from medseg.networks.build import build_network
 from medseg.networks.settings import NetworkSettings
+from medseg.ops.calibration import Calibration
+from medseg.ops.forecast import DiceForecast
+from medseg.ops.guard import Familiar
+from medseg.ops.postprocessing import Postprocessing
+from medseg.ops.preparing import Preparation, PrepareSettings
 from medseg.values.error import Refusal
 from medseg.values.plan import Plan
 from medseg.values.settings import Settings
@@ -39,6 +45,9 @@ class Card(Settings):
     `planned_steps` (None where minutes were the budget); `stopped_early` where patience ended training before.
     `validation_dice` is the mean over validation scans. `medseg` is the version, `made_from` a digest of settings,
     plan, labels and the names of the cases. `started_from` is None where the first weights were random.
+    `prepare` and `preparation` say what happens to a scan before the network sees it, `inference` how it is looked at
+    unless other settings are given. `familiar` is what training scans looked like. Learned from validation cases, and
+    None without them: `calibration` of the probabilities, `postprocessing` where some helped, and `forecast`.
     """
 
     medseg: str
@@ -57,12 +66,31 @@ class Card(Settings):
     stopped_early: bool = False
     validation_dice: float | None
     started_from: StartedFrom | None = None
+    prepare: PrepareSettings
+    preparation: Preparation
+    inference: InferenceSettings
+    familiar: Familiar
+    calibration: Calibration | None = None
+    postprocessing: Postprocessing | None = None
+    forecast: DiceForecast | None = None
 
 
 def save_model(folder: Path, weights: Mapping[str, Tensor], card: Card) -> None:
     """Write the package into `folder` (made if missing): same weights and card, same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     save_tensors(folder / WEIGHTS, weights)
+    save_card(folder, card)
+
+
+def copy_model(folder: Path, source: Path, card: Card) -> None:
+    """Write the weights of the package `source`, byte for byte, into `folder` (made if missing), then another card."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / WEIGHTS, (source / WEIGHTS).read_bytes())
+    save_card(folder, card)
+
+
+def save_card(folder: Path, card: Card) -> None:
+    """Write the card of a package, in place of the one that is there: the same card gives the same bytes."""
     write_whole(folder / CARD, (card.model_dump_json(indent=1) + "\n").encode())
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from medseg.engines.training.packages.ports import Axis, Ports, match, ranked
+from medseg.engines.training.transferring.ports import Axis, Ports, match, ranked
 from medseg.values.error import Refusal
 from medseg.values.settings import Settings
 

@@ -1,0 +1,55 @@
+"""What a prediction is made of: who answers, how a network looks at a volume, and slabs of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Activation = Literal["softmax", "sigmoid"]
+# Windows (B, C, *space) float32 on the device in, logits (B, K, *space) of any float type on the same device out.
+Forward = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """How networks look at a prepared volume: windows of `patch` voxels, slices across `plane` in 2D (patch 1 there).
+
+    `mirror_axes` are the spatial axes that training flipped: those that mirroring may flip.
+    """
+
+    patch: tuple[int, int, int]
+    plane: int | None
+    activation: Activation
+    mirror_axes: tuple[int, ...] = (0, 1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where windows are computed, and how many bytes of host memory a prediction may take beside image and result."""
+
+    device: torch.device
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slab:
+    """A finished part of a prediction: the planes from `start` on along `axis`, the whole volume along the others.
+
+    scores: probabilities (K, X, Y, Z) float32 on the host, thin along `axis`.  doubt: (X, Y, Z) float32, how far the
+    members (flips, models of several folds) disagree: the entropy of their mean minus the mean of their entropies, in
+    nats, at least 0; None where there is only one member.
+    """
+
+    axis: int
+    start: int
+    scores: Tensor
+    doubt: Tensor | None = None
+
+    @property
+    def stop(self) -> int:
+        """The plane after the last one."""
+        return self.start + self.scores.shape[self.axis + 1]

@@ -1,0 +1,1 @@
+"""Model packages: written and read."""

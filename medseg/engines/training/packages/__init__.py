@@ -1,1 +1,0 @@
-"""Model packages: written, read, and started from."""

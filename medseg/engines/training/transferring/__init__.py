@@ -1,0 +1,1 @@
+"""Starting from a model package: what fits, what is adapted, what stays as it is."""

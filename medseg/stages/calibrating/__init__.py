@@ -1,0 +1,1 @@
+"""What calibrating a model package is made of."""
