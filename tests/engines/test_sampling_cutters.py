@@ -80,6 +80,7 @@ def program(folder: Path, processes: int) -> tuple[subprocess.Popen[str], list[p
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores Ctrl-C
     )
     assert parent.stdout is not None
     children = [psutil.Process(int(word)) for word in parent.stdout.readline().split()]
