@@ -27,7 +27,8 @@ def main(folder: Path, out: Path, mirror: bool, device: torch.device) -> None:
     network = network.to(device)
     paths = sorted((folder / "images").glob(f"{CASE}_*.nii.gz"))
     load = Compose(
-        [LoadImage(reader="NibabelReader"), EnsureChannelFirst(), NormalizeIntensity(nonzero=False, channel_wise=True)]
+        [LoadImage(reader="NibabelReader"), EnsureChannelFirst(), NormalizeIntensity(nonzero=False, channel_wise=True)],
+        map_items=False,
     )
     save = SaveImage(output_dir=out, output_postfix="", separate_folder=False, print_log=False)
     axes = [flip for count in range(4 if mirror else 1) for flip in combinations((2, 3, 4), count)]

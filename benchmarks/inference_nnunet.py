@@ -29,7 +29,6 @@ def main(folder: Path, out: Path, mirror: bool, device: torch.device) -> None:
     network = build_network(UNet3D(), plan.architecture, 0, plan.patch).requires_grad_(False).eval()
     weights = load_tensors(folder / "model" / "weights.safetensors")
     network.load_state_dict(weights)
-    network.decoder = None  # the name that nnU-Net looks for to switch deep supervision off
     plans = PlansManager(json.loads((folder / "plans.json").read_text()))
     predictor = nnUNetPredictor(
         tile_step_size=0.5, use_gaussian=True, use_mirroring=mirror,
