@@ -46,6 +46,11 @@ class Placement(Settings):
         return x, y, z
 
     @property
+    def box(self) -> tuple[slice, ...]:
+        """The crop, as what cuts it out of an array on the canonical axes."""
+        return tuple(slice(start, stop) for start, stop in zip(self.crop_start, self.crop_stop, strict=True))
+
+    @property
     def cropped_shape(self) -> Shape:
         """Voxels of the crop along the canonical axes, before any resampling."""
         x, y, z = (stop - start for start, stop in zip(self.crop_start, self.crop_stop, strict=True))
@@ -129,8 +134,7 @@ def restore_values(values: Array, placement: Placement, outside: float = 0) -> A
     """
     _check("values", values.shape, placement.cropped_shape)
     whole = np.full(placement.canonical_shape, outside, values.dtype)
-    box = tuple(slice(start, stop) for start, stop in zip(placement.crop_start, placement.crop_stop, strict=True))
-    whole[box] = values
+    whole[placement.box] = values
     return np.ascontiguousarray(from_canonical(whole, placement.orientation))
 
 

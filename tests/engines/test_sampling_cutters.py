@@ -99,7 +99,7 @@ def test_ctrl_c_to_the_whole_group_is_the_parents_to_answer(tmp_path: Path) -> N
     parent, children = program(tmp_path, 1)
     os.killpg(parent.pid, signal.SIGINT)
     try:
-        _, errors = parent.communicate(timeout=60)
+        _, errors = parent.communicate(timeout=20)
     finally:
         parent.kill()
     assert errors.count("Traceback") == errors.count("KeyboardInterrupt") == 1

@@ -1,4 +1,8 @@
-"""A folder that MONAI runs: the traced network, and a configuration in MONAI's own transforms."""
+"""A folder that MONAI runs: the traced network, and a configuration in MONAI's own transforms.
+
+A bundle's configuration names the classes that MONAI makes of it: that is MONAI's format. medseg writes bundles and
+reads none; what comes of a model's card is reduced to plain characters and numbers first.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Model packages: written and read."""
+"""Model packages: written, read, and opened for inference."""

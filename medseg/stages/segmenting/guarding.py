@@ -13,8 +13,6 @@ def strange(taken: Taken, prepared: Prepared, model: Model) -> tuple[Finding, ..
     """Return what is unlike the training scans, each with the measure, what training had and how far out it is."""
     if prepared.body is None:
         raise RuntimeError("the body was not kept")
-    start, stop = prepared.placement.crop_start, prepared.placement.crop_stop
-    box = tuple(slice(low, high) for low, high in zip(start, stop, strict=True))
-    axes = prepared.placement.orientation
+    box, axes = prepared.placement.box, prepared.placement.orientation
     signature = signature_of(taken.image, prepared.body, box, model.names, taken.missing, axes)
     return unlike(signature, model.card.familiar)

@@ -98,6 +98,4 @@ class Segmenter:
 def _shown(taken: Taken, prepared: Prepared) -> FloatArray:
     """Copy the first channel that is there out of the crop, so that the whole scan need not stay."""
     first = next(index for index in range(len(taken.image.voxels)) if index not in taken.missing)
-    start, stop = prepared.placement.crop_start, prepared.placement.crop_stop
-    box = tuple(slice(low, high) for low, high in zip(start, stop, strict=True))
-    return np.ascontiguousarray(taken.image.voxels[first][box])
+    return np.ascontiguousarray(taken.image.voxels[first][prepared.placement.box])
