@@ -2,7 +2,8 @@
 
     python inference_nnunet.py FOLDER OUT MIRROR DEVICE
 
-Windows, overlap and Gaussian weights are nnU-Net's defaults, which are those of the package.
+Windows, overlap and Gaussian weights are nnU-Net's defaults, which are those of the package. Its reader gives Z first,
+so every kernel is turned: the network sees what the others' see.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ def main(folder: Path, out: Path, mirror: bool, device: torch.device) -> None:
     plan = Plan.model_validate_json(json.dumps(json.loads((folder / "model" / "card.json").read_text())["plan"]))
     network = build_network(UNet3D(), plan.architecture, 0, plan.patch).requires_grad_(False).eval()
     weights = load_tensors(folder / "model" / "weights.safetensors")
+    weights = {name: one.permute(0, 1, 4, 3, 2).contiguous() if one.ndim == 5 else one for name, one in weights.items()}
     network.load_state_dict(weights)
     plans = PlansManager(json.loads((folder / "plans.json").read_text()))
     predictor = nnUNetPredictor(
