@@ -16,8 +16,8 @@ from medseg.networks.settings import NetworkSettings, UNet3D
 from medseg.ops.loss_settings import LossSettings
 from medseg.ops.phantom_settings import PhantomSettings
 from medseg.ops.preparing import PrepareSettings
+from medseg.ops.scoring.scan import ScoreSettings
 from medseg.report.settings import ReportSettings
-from medseg.stages.scoring import ScoreSettings
 from medseg.stages.split import SplitSettings
 from medseg.values.machine import Machine
 from medseg.values.settings import Settings

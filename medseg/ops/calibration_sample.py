@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from medseg.ops.calibration import Activation
-from medseg.ops.overlap import union_box
+from medseg.ops.scoring.overlap import union_box
 from medseg.values.labels import IGNORED
 from medseg.values.streams import stream
 from medseg.values.volume import Array, BoolArray, FloatArray

@@ -7,47 +7,11 @@ from dataclasses import asdict
 
 import numpy as np
 
-from medseg.ops.statistics import Summary, summarise_values
-
-Row = Mapping[str, object]
-
-# Rows that every case has beside those of its regions, so no region may have these names.
-HEALTHY = "healthy"
-ALL = "all"
-# The cohort of a scan in which nobody looked for tumour: neither a tumour scan nor a healthy one.
-UNKNOWN = "unknown"
-
-_OVERLAP = ("dice", "iou", "sensitivity", "precision", "specificity")
-_SURFACES = ("hd95_mm", "assd_mm", "nsd")
-_VOLUMES = ("volume_truth_ml", "volume_predicted_ml", "volume_error_ml")
-_LESIONS = ("lesions_truth", "lesions_found", "false_lesions", "lesion_dice", "lesion_hd95_mm", "lesion_f1")
-_CLASSES = ("pixel_accuracy", "miou")
-
-columns: tuple[str, ...] = (
-    *("case", "subject", "cohort", "region"),
-    *_OVERLAP,
-    *_SURFACES,
-    *_VOLUMES,
-    *_LESIONS,
-    *_CLASSES,
-    "reason",
-)
-"""Columns of scores.csv, in order; None is an empty cell."""
+from medseg.ops.scoring.rows import HEALTHY, UNKNOWN, Row, measures_of
+from medseg.ops.statistics.summaries import Summary, summarise_values
 
 # Lesion sizes in ml are told apart at these bounds (lower bound inside).
 _BIN_EDGES_ML = (0.0, 0.1, 1.0, 10.0)
-
-
-def measures_of(region: str) -> tuple[str, ...]:
-    """Return the measures that a region's rows are filled with."""
-    if region == ALL:
-        return _CLASSES
-    return (*_OVERLAP, *_SURFACES, *_VOLUMES) + (() if region == HEALTHY else _LESIONS)
-
-
-def looked_for(row: Row) -> bool:
-    """Tell whether the row's region was annotated in its scan; where it was not, every measure is undefined."""
-    return any(row.get(measure) is not None for measure in measures_of(str(row["region"])))
 
 
 def summarise(

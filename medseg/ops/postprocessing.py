@@ -9,7 +9,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from medseg.ops.overlap import Box
+from medseg.ops.scoring.overlap import Box
 from medseg.values.error import wrong_setting
 from medseg.values.labels import LabelScheme
 from medseg.values.settings import Settings

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medseg.ops.overlap import confusion, union_box
 from medseg.ops.postprocessing import Postprocessing, postprocess
+from medseg.ops.scoring.overlap import confusion, union_box
 from medseg.values.labels import IGNORED, LabelScheme
 from medseg.values.settings import Settings
 from medseg.values.volume import Array

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medseg.ops.overlap import union_box
 from medseg.ops.parts import part_sizes
+from medseg.ops.scoring.overlap import union_box
 from medseg.values.volume import Array, BoolArray, FloatArray
 
 PERCENTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from medseg.ops.cohorts import HEALTHY, UNKNOWN
+from medseg.ops.scoring.rows import HEALTHY, UNKNOWN
 from medseg.report.wording import Cells, Row, number, piece, region_title
 
 CASE_COLUMNS = (

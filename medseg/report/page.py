@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from medseg.ops.cohorts import looked_for
+from medseg.ops.scoring.rows import looked_for
 from medseg.report.case_table import cases_table
 from medseg.report.charts import curve_chart, dice_chart
 from medseg.report.overlays import Panel

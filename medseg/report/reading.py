@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from medseg.ops.cohorts import HEALTHY
+from medseg.ops.scoring.rows import HEALTHY
 from medseg.report.case_table import cases_table
 from medseg.report.page import draw_curves, draw_dice
 from medseg.report.scores import Row, read_scores

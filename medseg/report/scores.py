@@ -6,10 +6,10 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from medseg.ops.cohorts import columns
+from medseg.ops.scoring.rows import columns
 from medseg.values.error import Refusal
 
-TEXTS = ("case", "subject", "cohort", "region", "reason")
+TEXTS = ("case", "subject", "cohort", "region", "site", "reason")
 Value = str | int | float | None
 Row = dict[str, Value]
 

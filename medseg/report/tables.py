@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medseg.ops.cohorts import ALL, HEALTHY
+from medseg.ops.scoring.rows import ALL, HEALTHY
 from medseg.report.wording import (
     UNDEFINED,
     Cells,

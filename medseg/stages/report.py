@@ -10,8 +10,9 @@ from typing import Any
 
 from medseg.files.records import CaseRecord, read_case, read_scheme
 from medseg.files.scans import read_mask
-from medseg.ops.cohorts import UNKNOWN, columns, summarise
+from medseg.ops.cohorts import summarise
 from medseg.ops.orientation import to_canonical
+from medseg.ops.scoring.rows import UNKNOWN, columns
 from medseg.report.choice import choose
 from medseg.report.facts import gather_facts
 from medseg.report.overlays import Panel, draw_case, join

@@ -11,12 +11,12 @@ import numpy as np
 from medseg.files.records import CaseRecord, read_case, read_scheme
 from medseg.files.scans import read_mask
 from medseg.ops.body import BodySettings, body_mask
-from medseg.ops.cohorts import ALL, HEALTHY, columns
 from medseg.ops.grids import SAME_VOXELS, distance_voxels, grid_of
 from medseg.ops.orientation import to_canonical
+from medseg.ops.scoring.rows import ALL, HEALTHY, columns
+from medseg.ops.scoring.scan import Scan, ScoreSettings, score_scan
 from medseg.stages.cases import load_channels, load_mask
 from medseg.stages.channels import missing_channels
-from medseg.stages.scoring import Scan, ScoreSettings, score_scan
 from medseg.values.error import Refusal, wrong_setting
 from medseg.values.labels import LabelScheme
 from medseg.values.machine import Machine

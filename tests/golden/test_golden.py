@@ -31,7 +31,7 @@ from medseg.ops.loss_settings import LossSettings
 from medseg.ops.losses import build_loss
 from medseg.ops.phantom import PhantomSettings, make_phantom
 from medseg.ops.resampling import resample_image
-from medseg.ops.surfaces import measure_surfaces
+from medseg.ops.scoring.surfaces import measure_surfaces
 from medseg.stages.prepare import draw_seeds
 from medseg.values.machine import Machine
 from medseg.values.plan import Architecture, Plan

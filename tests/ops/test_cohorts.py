@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medseg.ops.cohorts import columns, looked_for, measures_of, summarise
+from medseg.ops.cohorts import summarise
+from medseg.ops.scoring.rows import columns, looked_for, measures_of
 
 Row = dict[str, object]
 

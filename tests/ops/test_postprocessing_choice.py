@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medseg.ops.overlap import count, dice
 from medseg.ops.postprocessing import Postprocessing
 from medseg.ops.postprocessing_choice import Choice, Judged, choose_postprocessing, region_dices
+from medseg.ops.scoring.overlap import count, dice
 from medseg.values.labels import IGNORED, LabelScheme
 from medseg.values.volume import Array
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medseg.ops.cohorts import columns
+from medseg.ops.scoring.rows import columns
 from medseg.report.scores import TEXTS, Row, read_scores, write_scores
 from medseg.values.error import Refusal
 

@@ -10,12 +10,12 @@ import pytest
 
 from medseg.files.nifti.writing import write_image, write_mask
 from medseg.files.records import CaseRecord, FileRecord, SchemeRecord, write_record
-from medseg.ops import overlap
 from medseg.ops.body import BodySettings
-from medseg.ops.cohorts import columns
 from medseg.ops.orientation import to_canonical
+from medseg.ops.scoring import overlap
+from medseg.ops.scoring.rows import columns
+from medseg.ops.scoring.scan import Scan, score_scan
 from medseg.stages.score import ScoreStage, run
-from medseg.stages.scoring import Scan, score_scan
 from medseg.values.error import Refusal
 from medseg.values.labels import LabelScheme
 from medseg.values.machine import Machine

@@ -12,9 +12,9 @@ import pytest
 from medseg.files.nifti.writing import write_image, write_mask
 from medseg.files.records import CaseRecord, FileRecord, SchemeRecord, write_record
 from medseg.ops.body import BodySettings
-from medseg.ops.cohorts import columns, measures_of
+from medseg.ops.scoring.rows import columns, measures_of
+from medseg.ops.scoring.scan import Row, Scan, ScoreSettings, score_scan
 from medseg.stages.score import ScoreStage, run
-from medseg.stages.scoring import Row, Scan, ScoreSettings, score_scan
 from medseg.values.error import Refusal
 from medseg.values.labels import LabelScheme
 from medseg.values.machine import Machine

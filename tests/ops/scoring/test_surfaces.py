@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medseg.ops.surfaces import (
+from medseg.ops.scoring.surfaces import (
     assd_mm,
     diagonal_mm,
     hd95_mm,
@@ -15,7 +15,7 @@ from medseg.ops.surfaces import (
     nsd,
     surfaces_between,
 )
-from medseg.ops.surfel_areas import surfel_areas
+from medseg.ops.scoring.surfel_areas import surfel_areas
 from medseg.values.volume import BoolArray
 
 # seed, shape, spacing, (hd95, assd, nsd at 1 mm) as surface-distance 0.1 gives them for `blobs`.

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field
 
-from medseg.ops import overlap
-from medseg.ops.cohorts import ALL, HEALTHY, UNKNOWN
-from medseg.ops.lesions import LesionCounts, LesionRule, RuleName, count_lesions, score_lesions
-from medseg.ops.surfaces import diagonal_mm, measure_surfaces
+from medseg.ops.scoring import overlap
+from medseg.ops.scoring.lesions import LesionCounts, LesionRule, RuleName, count_lesions, score_lesions
+from medseg.ops.scoring.rows import ALL, HEALTHY, UNKNOWN
+from medseg.ops.scoring.surfaces import diagonal_mm, measure_surfaces
 from medseg.values.labels import LabelScheme
 from medseg.values.settings import Settings
 from medseg.values.volume import BoolArray, Volume

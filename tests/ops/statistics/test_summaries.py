@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medseg.ops.statistics import compare_paired, mean_interval, summarise_values
+from medseg.ops.statistics.summaries import compare_paired, mean_interval, summarise_values
 from medseg.values.error import Refusal
 from medseg.values.streams import stream
 

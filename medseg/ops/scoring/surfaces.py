@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from medseg.ops.overlap import union_box
-from medseg.ops.surfel_areas import surfel_areas
+from medseg.ops.scoring.overlap import union_box
+from medseg.ops.scoring.surfel_areas import surfel_areas
 from medseg.values.volume import Array, BoolArray, FloatArray
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from medseg.ops import overlap
-from medseg.ops.overlap import Counts, EmptyRule, count
+from medseg.ops.scoring import overlap
+from medseg.ops.scoring.overlap import Counts, EmptyRule, count
 from medseg.values.error import Refusal
 from medseg.values.volume import Array, BoolArray
 

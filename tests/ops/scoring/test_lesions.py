@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from medseg.ops.lesions import LesionRule, RuleName, count_lesions, score_lesions
-from medseg.ops.surfaces import hd95_mm, surfaces_between
+from medseg.ops.scoring.lesions import LesionRule, RuleName, count_lesions, score_lesions
+from medseg.ops.scoring.surfaces import hd95_mm, surfaces_between
 from medseg.values.volume import BoolArray
 
 ALL_NEIGHBOURS = np.ones((3, 3, 3))

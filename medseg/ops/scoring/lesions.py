@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import scipy
 
-from medseg.ops.overlap import Box, count, dice, union_box
-from medseg.ops.surfaces import drop_flat_axis, hd95_mm, surfaces_between
+from medseg.ops.scoring.overlap import Box, count, dice, union_box
+from medseg.ops.scoring.surfaces import drop_flat_axis, hd95_mm, surfaces_between
 from medseg.values.settings import Settings
 from medseg.values.volume import Array, BoolArray
 
