@@ -83,7 +83,7 @@ def prepare_case(
     shape = resampled_shape(inside.shape, spacing, wanted)
     coarse = next((axis for axis in (coarse_axis(spacing), coarse_axis(wanted)) if axis is not None), None)
     return Prepared(
-        image=resample_image(normal, shape, coarse=coarse),
+        image=normal if shape == inside.shape else resample_image(normal, shape, coarse=coarse),
         classes=None if classes is None else resample_classes(classes[box], shape),
         placement=place(stored, (start, stop), shape),
         body=body,

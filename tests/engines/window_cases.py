@@ -35,7 +35,7 @@ class Constant(nn.Module):
         if tuple(x.shape[2:]) != self.space:
             raise ValueError(f"window {tuple(x.shape)} is not {self.space}")
         levels = torch.tensor(self.levels).view(1, -1, *[1] * len(self.space))
-        return levels.expand(len(x), len(self.levels), *self.space)
+        return levels.expand(len(x), len(self.levels), *self.space).clone()
 
 
 class PerVoxel(nn.Module):

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 Activation = Literal["softmax", "sigmoid"]
-# Windows (B, C, *space) float32 on the device in, logits (B, K, *space) of any float type on the same device out.
 Forward = Callable[[Tensor], Tensor]
+"""From windows `(B, C, *space)` float32 on the device to logits `(B, K, *space)` of any float type there.
+
+The answer is a new tensor, which its taker may change.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from medseg.engines.inference.frame import Activation, Forward, Frame
 from medseg.engines.inference.settings import InferenceSettings
 
 Flip = tuple[int, ...]
+_PLANES = 8
 
 
 def flips_of(frame: Frame, settings: InferenceSettings) -> list[Flip]:
@@ -62,22 +63,30 @@ class Members:
         """Return a member's logits, float32 and the right way round."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda and self._low_precision):
             logits = model(x.flip(flip) if flip else x)
-        return (logits.flip(flip) if flip else logits).float()
+        return (logits.flip(flip) if flip else logits).float()  # nobody else's: they are made probabilities in place
 
     def _probabilities(self, logits: Tensor) -> Tensor:
-        return logits.softmax(1) if self._activation == "softmax" else logits.sigmoid()
+        """Return probabilities in the place of logits."""
+        if self._activation == "sigmoid":
+            return logits.sigmoid_()
+        for planes in torch.split(logits, _PLANES, 2):  # the whole at once would take as much memory again
+            planes.copy_(planes.softmax(1))
+        return logits
 
     def _add(self, total: Tensor, logits: Tensor) -> None:
         """Add what is averaged, and take the entropy from the last output."""
+        if self._logits:
+            total[:, :-1] += logits
         probabilities = self._probabilities(logits)
-        total[:, :-1] += logits if self._logits else probabilities
+        if not self._logits:
+            total[:, :-1] += probabilities
         total[:, -1] -= entropy(probabilities, self._activation)
 
     def _finish(self, total: Tensor) -> Tensor:
         total /= len(self._pairs)
         mean = total[:, :-1]
         if self._logits:
-            mean.copy_(self._probabilities(mean))
+            self._probabilities(mean)
         total[:, -1] += entropy(mean, self._activation)
         total[:, -1].clamp_(min=0)
         return total

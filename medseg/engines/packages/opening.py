@@ -11,6 +11,8 @@ from torch import Tensor
 from medseg.engines.device import layout_of, ordered, place
 from medseg.engines.inference.frame import Forward
 from medseg.engines.packages.package import CARD, WEIGHTS, Card, load_model
+from medseg.networks.planewise import PlanewiseUNet
+from medseg.networks.unet import UNet
 from medseg.values.error import Refusal, wrong_setting
 from medseg.values.machine import Machine
 
@@ -89,10 +91,16 @@ def _member(folder: Path, machine: Machine, device: torch.device) -> tuple[Forwa
 
 
 def _torch_member(folder: Path, machine: Machine, device: torch.device) -> tuple[Forward, Card]:
-    """Open a package for PyTorch; images take the memory order of the weights, as in training."""
+    """Open a package for PyTorch; images take the memory order of the weights, as in training.
+
+    A 3D U-Net on a CPU answers a few planes at a time, unless the machine asks for another order or norm.
+    """
     network, card = load_model(folder)
     network = place(network.float(), device, machine)
     layout = layout_of(machine, network)
+    as_is = machine.layout == "channels_first" or machine.norm == "plain"
+    if isinstance(network, UNet) and card.plan.plane is None and device.type == "cpu" and not as_is:
+        return PlanewiseUNet(network), card
 
     def forward(windows: Tensor) -> Tensor:
         logits: Tensor = network(ordered(windows, layout))

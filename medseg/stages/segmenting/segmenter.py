@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-
 from medseg.engines.device import computing, device_of
 from medseg.engines.inference.frame import Forward, Room
 from medseg.engines.inference.maps import Wanted
@@ -98,4 +96,5 @@ class Segmenter:
 def _shown(taken: Taken, prepared: Prepared) -> FloatArray:
     """Copy the first channel that is there out of the crop, so that the whole scan need not stay."""
     first = next(index for index in range(len(taken.image.voxels)) if index not in taken.missing)
-    return np.ascontiguousarray(taken.image.voxels[first][prepared.placement.box])
+    shown: FloatArray = taken.image.voxels[first][prepared.placement.box].copy()
+    return shown

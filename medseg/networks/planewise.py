@@ -1,0 +1,139 @@
+"""The forward pass of a 3D U-Net on a CPU, a few planes at a time: the same answers for half the memory, and sooner.
+
+A layer reads planes, normalises them, convolves them and sums up what the next norm needs, all while they are in the
+processor's cache. Planes that nobody reads again are forgotten at once, so a level costs about one set of feature maps
+and its skip connection, where whole layers one after the other hold four.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from medseg.networks.feature_maps import Given, Kept, Maps, Risen, Source, Spare
+from medseg.networks.norm import NormAct
+from medseg.networks.unet import UNet
+
+# Bytes of the planes that a convolution makes at once: they, and those they are made of, fit into a large cache.
+_BYTES = 4 << 20
+_HAS_MKLDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+
+
+class PlanewiseUNet:
+    """Answer for windows `(B, C, X, Y, Z)` float32 on a CPU as `network` does in eval mode: logits `(B, K, X, Y, Z)`.
+
+    The sums behind the norms are taken in another order: answers differ from the network's by rounding. They do not
+    depend on what else is in the batch.
+    """
+
+    def __init__(self, network: UNet) -> None:
+        self._network, self._spare = network, Spare()
+
+    @torch.inference_mode()
+    def __call__(self, windows: Tensor) -> Tensor:
+        """Return the logits of each window."""
+        head = self._network.heads[0]
+        weight = head.weight
+        if not isinstance(weight, Tensor):
+            raise TypeError("the head of a U-Net has a weight")
+        logits = windows.new_empty((len(windows), len(weight), *windows.shape[2:]))
+        for window, out in zip(windows, logits, strict=True):
+            _decide(self._features(window), weight.flatten(1), head.bias, out)  # type: ignore[arg-type]
+        return logits
+
+    def _features(self, window: Tensor) -> Maps:
+        source: Source = Given(window)
+        skips: list[Maps] = []
+        for level in self._network.encoder:
+            skips.append(_level(level, [source], self._spare))
+            source = Kept(skips[-1])
+        maps = skips.pop()
+        for level, climb in reversed(list(zip(self._network.decoder, self._network.climbs, strict=True))):
+            skip = skips.pop()
+            maps = _level(level, [skip, Risen(maps, climb, skip.shape)], self._spare)  # type: ignore[arg-type]
+        return maps
+
+
+def _level(level: nn.Module, sources: Sequence[Source], spare: Spare) -> Maps:
+    """Go through the two convolutions of a level, and their norms."""
+    convolutions = [layer for layer in level.children() if isinstance(layer, nn.Conv3d)]
+    norms = [layer for layer in level.children() if isinstance(layer, NormAct)]
+    first = _convolve(convolutions[0], norms[0], sources, spare)
+    return _convolve(convolutions[1], norms[1], [first], spare)
+
+
+def _convolve(convolution: nn.Conv3d, norm: NormAct, sources: Sequence[Source], spare: Spare) -> Maps:
+    """Convolve the channels of all sources together, some planes at a time, with zeros around the volume."""
+    x, y, z = (-(-size // step) for size, step in zip(sources[0].shape, convolution.stride, strict=True))
+    made = Maps((x, y, z), convolution.out_channels, spare)
+    # Parts of one size: what one layer lets go of is the memory that the next one takes.
+    step = max(1, _BYTES // (4 * made.channels * y * z))
+    pile = _Pile(convolution, sources, min(step, x))
+    for start in range(0, x, step):
+        made.add(_product(convolution, pile.planes(start, min(step, x - start)), made.bias))
+    made.normalise(norm)
+    return made
+
+
+class _Pile:
+    """The planes at hand: new ones come on top, those below that are needed again stay, zeros lie beyond both ends."""
+
+    def __init__(self, convolution: nn.Conv3d, sources: Sequence[Source], most: int) -> None:
+        self._sources, self._length = sources, sources[0].shape[0]
+        self._margin, self._stride = convolution.kernel_size[0] // 2, convolution.stride[0]
+        self._unit = max(source.unit for source in sources)
+        size = (*sources[0].shape[1:], sum(source.channels for source in sources))
+        self._room = torch.empty(((most + 1) * self._stride + 3 * self._margin + self._unit, *size))
+        self._room[: self._margin] = 0
+        self._first, self._last = -self._margin, 0  # the planes that lie in the room
+
+    def planes(self, output: int, count: int) -> Tensor:
+        """Return the planes `(planes, Y, Z, C)` that `count` outputs from number `output` are made of: a view."""
+        low = output * self._stride - self._margin
+        high = low + (count - 1) * self._stride + 2 * self._margin + 1
+        kept = self._room[low - self._first : self._last - self._first].clone()
+        self._room[: len(kept)] = kept
+        self._first = low
+        stop = min(-(-high // self._unit) * self._unit, self._length)
+        if stop > self._last:
+            self._take(stop)
+        self._room[self._last - low : high - low] = 0
+        return self._room[: high - low]
+
+    def _take(self, stop: int) -> None:
+        """Put the planes up to `stop` on top."""
+        place, channel = self._room[self._last - self._first : stop - self._first], 0
+        for source in self._sources:
+            source.fill(self._last, stop, place[..., channel : channel + source.channels])
+            source.forget(stop)
+            channel += source.channels
+        self._last = stop
+
+
+def _product(convolution: nn.Conv3d, planes: Tensor, bias: Tensor | None) -> Tensor:
+    """Convolve planes `(planes, Y, Z, C)`, which have their margin along X already."""
+    image = planes.permute(3, 0, 1, 2)[None]
+    padding = (0, *(edge // 2 for edge in convolution.kernel_size[1:]))
+    result: Tensor
+    if _HAS_MKLDNN:  # asked for by name: PyTorch takes a slower one where windows are small
+        result = torch.ops.aten.mkldnn_convolution(
+            image, convolution.weight, bias, padding, convolution.stride, (1, 1, 1), 1
+        )
+    else:
+        result = functional.conv3d(image, convolution.weight, bias, convolution.stride, padding)
+    return result[0].permute(1, 2, 3, 0).contiguous()
+
+
+def _decide(maps: Maps, weight: Tensor, bias: Tensor, out: Tensor) -> None:
+    """Write the logits `(K, X, Y, Z)` of the finest feature maps, which are forgotten."""
+    step = max(1, _BYTES // (4 * maps.channels * prod(maps.shape[1:])))
+    for start in range(0, maps.shape[0], step):
+        stop = min(start + step, maps.shape[0])
+        planes = torch.empty((stop - start, *maps.shape[1:], maps.channels))
+        maps.fill(start, stop, planes)
+        maps.forget(stop)
+        out[:, start:stop] = functional.linear(planes, weight, bias).permute(3, 0, 1, 2)
