@@ -19,7 +19,7 @@ from medseg.networks.norm import NormAct
 from medseg.networks.unet import UNet
 
 # Bytes of the planes that a convolution makes at once: they, and those they are made of, fit into a large cache.
-_BYTES = 4 << 20
+_BYTES = 2 << 20
 _HAS_MKLDNN: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 

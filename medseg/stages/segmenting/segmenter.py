@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from medseg.engines.device import computing, device_of
 from medseg.engines.inference.frame import Forward, Room
 from medseg.engines.inference.maps import Wanted
@@ -22,22 +24,23 @@ from medseg.stages.segmenting.models import Model, about_the_model
 from medseg.stages.segmenting.reading import Expected, Taken, take_scan
 from medseg.values.finding import Finding
 from medseg.values.machine import Machine
-from medseg.values.volume import FloatArray
+from medseg.values.volume import Array, FloatArray
 
 NOTHING = Wanted()
+_LEVELS = 65535
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ready:
     """A scan that waits for the network: image float32 (C, *prepared), and the way back to its own grid.
 
-    shown: its first channel within the crop, float32 (*cropped) on canonical axes, for the picture.  findings: what is
-    unlike the training scans.  notes: what was odd about its files.
+    shown: its first channel within the crop, (*cropped) on canonical axes, in 65,536 levels of grey, for the picture.
+    findings: what is unlike the training scans.  notes: what was odd about its files.
     """
 
     image: FloatArray
     placement: Placement
-    shown: FloatArray
+    shown: Array
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -93,8 +96,12 @@ class Segmenter:
         return open_members(self.model.folders, self.machine, self._device)[0]
 
 
-def _shown(taken: Taken, prepared: Prepared) -> FloatArray:
-    """Copy the first channel that is there out of the crop, so that the whole scan need not stay."""
+def _shown(taken: Taken, prepared: Prepared) -> Array:
+    """Copy the first channel that is there out of the crop, in little memory, so that the whole scan need not stay."""
     first = next(index for index in range(len(taken.image.voxels)) if index not in taken.missing)
-    shown: FloatArray = taken.image.voxels[first][prepared.placement.box].copy()
-    return shown
+    channel = taken.image.voxels[first][prepared.placement.box]
+    low, high = float(channel.min()), float(channel.max())
+    levels = np.empty(channel.shape, np.uint16)
+    for plane, grey in zip(channel, levels, strict=True):
+        grey[...] = (plane - low) * (_LEVELS / max(high - low, np.finfo(np.float32).tiny))
+    return levels
