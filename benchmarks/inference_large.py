@@ -23,7 +23,7 @@ from inference_data import write_model, write_peer_plan, write_scan
 from rounds import environment, machine
 
 HERE = Path(__file__).resolve().parent
-SHAPE, SPACING, PLANNED, PATCH, WIDTHS = (512, 512, 600), 0.8, 1.5, 96, (4, 8, 16)
+SHAPE, SPACING, PLANNED, PATCH, WIDTHS = (512, 512, 600), 0.8, 1.5, 64, (4, 8, 16)
 MOST_GB = 20.0
 
 

@@ -36,16 +36,37 @@ class Source(Protocol):
         ...
 
 
-class Given:
-    """The channels `(C, X, Y, Z)` of an image, as they are."""
+class Turned:
+    """Planes along X of an array `(C, X, Y, Z)`, seen flipped along `axes`, of which X is 0."""
 
-    def __init__(self, image: Tensor) -> None:
-        self._image, self.channels, self.unit = image, len(image), 1
+    def __init__(self, array: Tensor, axes: Sequence[int]) -> None:
+        self.array, self._reversed = array, 0 in axes
+        self._axes = [axis + 1 for axis in axes]
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Return the planes from `start` up to `stop`: a copy where anything is flipped."""
+        planes = self._there(start, stop)
+        return planes.flip(self._axes) if self._axes else planes
+
+    def write(self, start: int, planes: Tensor) -> None:
+        """Write planes `(C, planes, Y, Z)` from `start` on."""
+        self._there(start, start + planes.shape[1]).copy_(planes.flip(self._axes) if self._axes else planes)
+
+    def _there(self, start: int, stop: int) -> Tensor:
+        length = self.array.shape[1]
+        return self.array[:, length - stop : length - start] if self._reversed else self.array[:, start:stop]
+
+
+class Given:
+    """The channels `(C, X, Y, Z)` of an image, flipped along `axes`, of which X is 0."""
+
+    def __init__(self, image: Tensor, axes: Sequence[int] = ()) -> None:
+        self._image, self.channels, self.unit = Turned(image, axes), len(image), 1
         self.shape: Shape = (image.shape[1], image.shape[2], image.shape[3])
 
     def fill(self, start: int, stop: int, out: Tensor) -> None:
         """Copy planes of the image."""
-        out.copy_(self._image[:, start:stop].permute(1, 2, 3, 0))
+        out.copy_(self._image.read(start, stop).permute(1, 2, 3, 0))
 
     def forget(self, stop: int) -> None:
         """Do nothing: the image is somebody else's."""

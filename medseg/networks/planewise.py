@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medseg.networks.feature_maps import Given, Kept, Maps, Risen, Source, Spare
+from medseg.networks.feature_maps import Given, Kept, Maps, Risen, Source, Spare, Turned
 from medseg.networks.norm import NormAct
 from medseg.networks.unet import UNet
 
@@ -33,20 +33,25 @@ class PlanewiseUNet:
     def __init__(self, network: UNet) -> None:
         self._network, self._spare = network, Spare()
 
-    @torch.inference_mode()
     def __call__(self, windows: Tensor) -> Tensor:
         """Return the logits of each window."""
-        head = self._network.heads[0]
+        return self.flipped(windows, ())
+
+    @torch.inference_mode()
+    def flipped(self, windows: Tensor, axes: Sequence[int]) -> Tensor:
+        """Return the logits for the windows flipped along batch `axes`, turned back."""
+        head, turned = self._network.heads[0], tuple(axis - 2 for axis in axes)
         weight = head.weight
         if not isinstance(weight, Tensor):
             raise TypeError("the head of a U-Net has a weight")
         logits = windows.new_empty((len(windows), len(weight), *windows.shape[2:]))
         for window, out in zip(windows, logits, strict=True):
-            _decide(self._features(window), weight.flatten(1), head.bias, out)  # type: ignore[arg-type]
+            features = self._features(Given(window, turned))
+            _decide(features, weight.flatten(1), head.bias, Turned(out, turned))  # type: ignore[arg-type]
         return logits
 
-    def _features(self, window: Tensor) -> Maps:
-        source: Source = Given(window)
+    def _features(self, image: Given) -> Maps:
+        source: Source = image
         skips: list[Maps] = []
         for level in self._network.encoder:
             skips.append(_level(level, [source], self._spare))
@@ -128,12 +133,12 @@ def _product(convolution: nn.Conv3d, planes: Tensor, bias: Tensor | None) -> Ten
     return result[0].permute(1, 2, 3, 0).contiguous()
 
 
-def _decide(maps: Maps, weight: Tensor, bias: Tensor, out: Tensor) -> None:
-    """Write the logits `(K, X, Y, Z)` of the finest feature maps, which are forgotten."""
+def _decide(maps: Maps, weight: Tensor, bias: Tensor, out: Turned) -> None:
+    """Write the logits of the finest feature maps, which are forgotten."""
     step = max(1, _BYTES // (4 * maps.channels * prod(maps.shape[1:])))
     for start in range(0, maps.shape[0], step):
         stop = min(start + step, maps.shape[0])
         planes = torch.empty((stop - start, *maps.shape[1:], maps.channels))
         maps.fill(start, stop, planes)
         maps.forget(stop)
-        out[:, start:stop] = functional.linear(planes, weight, bias).permute(3, 0, 1, 2)
+        out.write(start, functional.linear(planes, weight, bias).permute(3, 0, 1, 2))

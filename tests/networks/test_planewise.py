@@ -97,6 +97,13 @@ def test_an_answer_does_not_depend_on_what_else_was_asked() -> None:
     assert all(torch.equal(planewise(one[None])[0], answer) for one, answer in zip(x, together, strict=True))
 
 
+@pytest.mark.parametrize("axes", [(2,), (3,), (2, 4), (2, 3, 4)])
+def test_mirror_images_are_answered_without_being_made(axes: tuple[int, ...]) -> None:
+    network, x = network_of("cubes", 2, (24, 20, 28)), images(2, 2, (24, 20, 28))
+    planewise = PlanewiseUNet(network)
+    assert torch.equal(planewise.flipped(x, axes), planewise(x.flip(axes)).flip(axes))
+
+
 def test_values_far_from_zero_keep_their_digits() -> None:
     """Sums of squares about zero would lose ten times as many."""
     shape = (24, 24, 24)

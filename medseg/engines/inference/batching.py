@@ -98,13 +98,13 @@ def batch_size(patch: Sequence[int], window: int, left: float, device: torch.dev
 def cut(image: Array, windows: Sequence[Window], frame: Frame, pinned: bool) -> Tensor:
     """Cut windows from an image: `(B, C, *space)` float32, zeros where they reach beyond it.
 
-    A single window inside the image is a view of it, where the image is float32 and may be written to; all others are
-    copies, and nothing else is copied.
+    A single window inside the image is a view of it, where torch can have one; all others are copies, and nothing else
+    is copied.
     """
     covered = all(
         part.stop - part.start == size for w in windows for part, size in zip(w.inner, frame.patch, strict=True)
     )
-    viewable = image.dtype == np.float32 and image.flags.writeable and not pinned
+    viewable = image.dtype == np.float32 and image.flags.writeable and min(image.strides) > 0 and not pinned
     if covered and viewable and len(windows) == 1:
         view = torch.from_numpy(image[(slice(None), *windows[0].inner)])[None]
         return view if frame.plane is None else view.squeeze(frame.plane + 2)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,6 +15,19 @@ Forward = Callable[[Tensor], Tensor]
 
 The answer is a new tensor, which its taker may change.
 """
+
+
+@runtime_checkable
+class Flipping(Protocol):
+    """A `Forward` that answers for mirror images without making them."""
+
+    def __call__(self, windows: Tensor, /) -> Tensor:
+        """Answer as every `Forward` does."""
+        ...
+
+    def flipped(self, windows: Tensor, axes: Sequence[int]) -> Tensor:
+        """Return float32 logits for the windows flipped along batch `axes`, turned back."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

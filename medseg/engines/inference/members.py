@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 
 import torch
 from torch import Tensor
 
-from medseg.engines.inference.frame import Activation, Forward, Frame
+from medseg.engines.inference.frame import Activation, Flipping, Forward, Frame
 from medseg.engines.inference.settings import InferenceSettings
 
 Flip = tuple[int, ...]
-_PLANES = 8
+_BYTES = 2 << 20
 
 
 def flips_of(frame: Frame, settings: InferenceSettings) -> list[Flip]:
@@ -61,6 +61,8 @@ class Members:
 
     def _ask(self, model: Forward, flip: Flip, x: Tensor) -> Tensor:
         """Return a member's logits, float32 and the right way round."""
+        if flip and isinstance(model, Flipping):
+            return model.flipped(x, flip)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda and self._low_precision):
             logits = model(x.flip(flip) if flip else x)
         return (logits.flip(flip) if flip else logits).float()  # nobody else's: they are made probabilities in place
@@ -69,27 +71,36 @@ class Members:
         """Return probabilities in the place of logits."""
         if self._activation == "sigmoid":
             return logits.sigmoid_()
-        for planes in torch.split(logits, _PLANES, 2):  # the whole at once would take as much memory again
-            planes.copy_(planes.softmax(1))
+        for (part,) in _in_parts(logits):
+            part.copy_(part.softmax(1))
         return logits
 
     def _add(self, total: Tensor, logits: Tensor) -> None:
         """Add what is averaged, and take the entropy from the last output."""
-        if self._logits:
-            total[:, :-1] += logits
-        probabilities = self._probabilities(logits)
-        if not self._logits:
-            total[:, :-1] += probabilities
-        total[:, -1] -= entropy(probabilities, self._activation)
+        for sums, part in _in_parts(total, logits):
+            if self._logits:
+                sums[:, :-1] += part
+            probabilities = self._probabilities(part)
+            if not self._logits:
+                sums[:, :-1] += probabilities
+            sums[:, -1] -= entropy(probabilities, self._activation)
 
     def _finish(self, total: Tensor) -> Tensor:
-        total /= len(self._pairs)
-        mean = total[:, :-1]
-        if self._logits:
-            self._probabilities(mean)
-        total[:, -1] += entropy(mean, self._activation)
-        total[:, -1].clamp_(min=0)
+        for (sums,) in _in_parts(total):
+            sums /= len(self._pairs)
+            mean = self._probabilities(sums[:, :-1]) if self._logits else sums[:, :-1]
+            sums[:, -1] += entropy(mean, self._activation)
+            sums[:, -1].clamp_(min=0)
         return total
+
+
+def _in_parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield views of a few planes of tensors `(B, K, *space)`: what happens to them happens in the cache.
+
+    The whole at once would also take as much memory again.
+    """
+    planes = max(1, _BYTES * tensors[0].shape[2] // (4 * max(1, tensors[0].numel())))
+    yield from zip(*(torch.split(tensor, planes, 2) for tensor in tensors), strict=True)
 
 
 def entropy(probabilities: Tensor, activation: Activation) -> Tensor:
