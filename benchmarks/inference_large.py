@@ -57,7 +57,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     patch = 32 if asked.dry_run else PATCH
     write_scan(folder / "images", shape, 1, SPACING)
     found: dict[str, Any] = {}
-    for classes in (3, 105):
+    for classes in asked.classes:
         place = folder / str(classes)
         (place / "out").mkdir(parents=True)
         (place / "images").symlink_to(folder / "images")
@@ -96,10 +96,13 @@ def main() -> None:
     parser.add_argument("result", type=Path)
     parser.add_argument("--peer", help="python of an environment with nnunetv2; without it nnU-Net is left out")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--classes", type=int, nargs="+", default=[3, 105], help="others keep what the result has")
     parser.add_argument("--dry-run", action="store_true", help="a small scan, to see that it works")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = measure(asked, Path(folder))
+    if asked.result.is_file():
+        found["classes"] = json.loads(asked.result.read_text())["classes"] | found["classes"]
     if asked.peer:
         found["machine"] = machine(asked.peer, ("torch", "numpy"), ("torch", "nnunetv2"))
     asked.result.write_text(json.dumps(found, indent=1) + "\n")

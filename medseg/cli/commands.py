@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from medseg.cli.arguments import Arguments
@@ -24,19 +24,34 @@ from medseg.values.error import Refusal, wrong_setting
 from medseg.values.finding import one_line, printable
 from medseg.values.machine import Machine
 
+Listen = Callable[[], AbstractContextManager[Screen]]
 
-def run(arguments: Arguments) -> int:
-    """Do the experiment up to the command's stage; with -m, one after the other for each job of the sweep."""
-    jobs = sweep(arguments.words) if arguments.multirun else [list(arguments.words)]
-    settings = [read_words(arguments, job, name_of(job, jobs)) for job in jobs]
+
+def run(arguments: Arguments, listen: Listen | None = None) -> int:
+    """Do the experiment up to the command's stage; with -m, one after the other for each job of the sweep.
+
+    `listen` opens what shows the progress, the terminal's screen unless given.
+    """
+    jobs, settings = jobs_of(arguments), read_jobs(arguments)
     until = UNTIL.get(arguments.command, arguments.command)
     codes = []
     for number, (own, machine) in enumerate(settings, start=1):
-        with screen(heard=current().leads) as shown:
+        with listen() if listen else screen(heard=current().leads) as shown:
             if len(jobs) > 1:
                 shown.line(f"job {number} of {len(jobs)}: {' '.join(jobs[number - 1])}")
             codes.append(_run_one(own, machine, until, shown))
     return max(codes)
+
+
+def jobs_of(arguments: Arguments) -> list[list[str]]:
+    """Return the words of each job: one, or with -m those of the sweep."""
+    return sweep(arguments.words) if arguments.multirun else [list(arguments.words)]
+
+
+def read_jobs(arguments: Arguments) -> list[tuple[ExperimentSettings, Machine]]:
+    """Turn the words of each job into the two roots; jobs of a sweep get names of their own."""
+    jobs = jobs_of(arguments)
+    return [read_words(arguments, job, name_of(job, jobs)) for job in jobs]
 
 
 def plan(arguments: Arguments) -> int:

@@ -60,6 +60,17 @@ class PlainScreen:
             self.last.pop(news.task, None)
 
 
+class PatientScreen(PlainScreen):
+    """Plain lines, but none of a task that is complete within ten seconds: for notebooks, where lines stay."""
+
+    def show(self, news: Progress) -> None:
+        """Write a line when the task has been quiet for ten seconds, and when such a one is complete."""
+        if fraction(news) >= 1.0 and news.task not in self.last:
+            self.started.pop(news.task, None)
+        else:
+            super().show(news)
+
+
 class SilentScreen:
     """Nothing at all: for processes that another one speaks for."""
 
@@ -150,6 +161,14 @@ def screen(heard: bool = True) -> Iterator[Screen]:
         moving = BarScreen(bars)
         with _listening(moving):
             yield moving
+
+
+@contextmanager
+def patiently() -> Iterator[Screen]:
+    """Listen as `screen` does, and show of the progress only what takes long, until the block ends."""
+    patient = PatientScreen()
+    with _listening(patient):
+        yield patient
 
 
 @contextmanager

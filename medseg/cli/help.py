@@ -12,6 +12,8 @@ COMMANDS = {
     "score": "the experiment up to the scores of the held-out scans",
     "report": "the experiment up to the report (the same as run)",
     "segment": "apply a trained model to new scans: masks, how far to trust them, which to look at first",
+    "evaluate": "score any two folders of masks, from whatever system: scores.csv, summary.json and a report",
+    "compare": "two runs or more on the same scans: what differs, how sure that is, on which scans",
     "export": "a trained model for other programs: ONNX, torch.export or a MONAI bundle, compared with PyTorch",
     "clean": "list what lies in the store, or delete part of it",
 }
@@ -29,6 +31,8 @@ examples
   medseg check data.root=DIR                        are the scans sound? check.html says, with pictures
   medseg run experiment=hippocampus data.root=DIR training.minutes=20
   medseg segment model=runs/mine images=DIR out=DIR  new scans through a trained model
+  medseg evaluate predictions=DIR truth=DIR out=DIR  scores of any two folders of masks
+  medseg compare runs=[runs/a,runs/b] out=DIR       which is better, by how much, how sure that is
   medseg run -m seed=1,2,3 network=unet2d,unet3d    a sweep: six runs, finished stages shared
   medseg COMMAND --help                             more about one command
 
@@ -100,6 +104,36 @@ examples
   medseg segment model=DIR images=DIR out=masks machine.write=nrrd             nifti nrrd mha dicom_seg
   medseg segment model=DIR images=DIR out=masks machine.device=cpu machine.runtime=openvino
 layouts    data.layout=auto msd nnunet brats bids pairs csv, scans for loose ones
+""",
+    "evaluate": """Holds predicted masks against true ones of the same names and writes scores.csv, summary.json,
+report.html (one file, opens offline) and evaluate.json to DIR. Formats may differ: NIfTI, NRRD, MetaImage, DICOM-SEG.
+A prediction that is missing, damaged, on another grid or of other labels counts as the worst one and is listed with
+its reason; the command then ends with 1. Nothing is written into the folders that are read.
+
+examples
+  medseg evaluate predictions=DIR truth=DIR out=DIR
+  medseg evaluate predictions=DIR truth=DIR out=DIR regions='{lesion: [1], whole: [1,2]}' tumour=whole
+  medseg evaluate predictions=DIR truth=DIR out=DIR labels='{3: 4}'        a 3 of the predictions is a 4 of the truth
+  medseg evaluate predictions=DIR truth=DIR out=DIR suffix=_pred truth_suffix=-seg     CASE_pred.nii.gz, CASE-seg.nii.gz
+  medseg evaluate predictions=DIR truth=DIR out=DIR images=DIR body.kind=otsu          pictures, healthy tissue
+  medseg evaluate predictions=DIR truth=DIR out=DIR subjects=people.csv    columns case, subject, site
+  medseg evaluate predictions=DIR truth=DIR out=DIR lesions=glioma empty=one nsd_tolerance_mm=2 grid=resample
+  medseg evaluate predictions=DIR truth=DATASET out=DIR cases=test.txt     truth in a layout; only the cases listed
+  medseg evaluate predictions=DIR truth=DIR out=DIR probabilities=DIR      calibration and FROC too
+lesions    none glioma africa paediatric meningioma metastases
+""",
+    "compare": """Runs, or folders that evaluate wrote, scored on the same scans with the same truth. Prints what
+differs in sentences and writes compare.html (one file, opens offline) and compare.json to DIR: paired differences with
+95 % intervals, Wilcoxon's test, scans won and lost, healthy scans, the scans that changed most. Runs that differ only
+in seed or split.fold are taken together, and it is said what seeds alone do.
+
+examples
+  medseg compare runs=[runs/a,runs/b] out=a-b                   b against a
+  medseg compare runs=[runs/a,runs/b,runs/c] out=abc            every pair, p-values after Holm
+  medseg compare runs=[runs/a,runs/b,runs/c] reference=a out=abc            b and c against a
+  medseg compare runs=[runs/exp-network=unet2d*,runs/exp-network=unet3d*] out=networks     seeds of a sweep together
+  medseg compare runs=[runs/a,elsewhere] out=DIR measure=hd95_mm regions=[core]
+  medseg compare runs=[runs/a,runs/b] out=DIR cases=common      only scans that both have scored
 """,
     "export": """Writes FILE and FILE.json, which says what goes in and comes out, and how far the answers are from
 PyTorch's on windows of a scan, or of noise like one. Where that is more than a thousandth of the largest logit,

@@ -99,6 +99,14 @@ def _command(arguments: Arguments) -> Callable[[Arguments], int]:
             from medseg.cli.check import check
 
             return check
+        if arguments.command == "compare":
+            from medseg.cli.compare import compare
+
+            return compare
+        if arguments.command == "evaluate":
+            from medseg.cli.evaluate import evaluate
+
+            return evaluate
         if arguments.command == "export":
             from medseg.cli.export import export
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from medseg.engines.sampling.settings import AugmentSettings
 from medseg.engines.training.trackers.opening import require
+from medseg.experiment.provenance import provenance_of, settings_of
 from medseg.experiment.runner import Do, Runner, Unfinished
 from medseg.experiment.settings import ExperimentSettings
 from medseg.experiment.sources import DataSource, data_source
@@ -147,10 +148,11 @@ class Chain:
         self._once("fingerprint", settings, {**self._base(), **cases, **start})
 
     def _check_regions(self) -> None:
-        """Refuse (exit 2) a clean-up of unknown regions before anything is trained."""
-        wanted = self.settings.inference.postprocess
+        """Refuse (exit 2) a clean-up or a tolerance of unknown regions before anything is trained."""
+        scheme, wanted = read_scheme(self._of("index", "scheme.json").path).scheme, self.settings.inference.postprocess
+        self.settings.score.demand_regions(scheme.regions)
         if isinstance(wanted, Postprocessing):
-            demand_regions(read_scheme(self._of("index", "scheme.json").path).scheme, wanted)
+            demand_regions(scheme, wanted)
 
     def _prepare(self) -> None:
         shared = {**self._base(), "preparation": self._of("fingerprint", "preparation.json")}
@@ -213,7 +215,7 @@ class Chain:
     def _predict(self) -> None:
         from medseg.stages.predict import PredictStage
 
-        settings = PredictStage(inference=self.settings.inference)
+        settings = PredictStage(inference=self.settings.inference, **dict(self.settings.predict))
         shared = {"model": self._of("calibrate", "model"), "scheme": self._of("index", "scheme.json")}
         prepared = {
             case: self.outcome.prepared[case] for case in self._cases("held_out") if case in self.outcome.prepared
@@ -246,6 +248,9 @@ class Chain:
             "split": self._of("split", "split.json"),
             "plan": self._of("fingerprint", "plan.json"),
             "curve": self._of("train", "curve.csv"),
+            "calibration": self._of("calibrate", "calibration.json"),
+            "card": self._of("calibrate", "model/card.json"),
+            **self._made(),
         }
         for case in self._cases("held_out"):
             inputs[f"cases/{case}"] = self._record(case)
@@ -253,6 +258,13 @@ class Chain:
                 if case in done:
                     inputs[f"{name}/{case}"] = done[case].source()
         self._once("report", self.settings.report, inputs)
+
+    def _made(self) -> dict[str, Source]:
+        """What the report tells of its making."""
+        done = self.outcome
+        told = provenance_of(done.stages, done.predictions.values(), done.scores.values(), self.settings.seed)
+        texts = {"settings": settings_of(self.settings), "provenance": told}
+        return {name: self.do.keep_text(text) for name, text in texts.items()}
 
     def _once(self, stage: str, settings: Settings, inputs: Mapping[str, Source]) -> Finished:
         finished = self.do(stage, settings, inputs)

@@ -110,8 +110,11 @@ def _locate(model: type[Settings], location: tuple[int | str, ...]) -> tuple[lis
 
 
 def _names_choice(step: int | str, here: list[type[BaseModel]]) -> bool:
-    """Tell whether a step is pydantic's name of one side of `A or B`: a class, or words to choose from."""
-    return any(one.__name__ == step for one in here) or str(step).startswith("literal[")
+    """Tell whether a step is pydantic's name of one side of `A or B`: a class, words to choose from, a kind of number.
+
+    A number with bounds is called constrained-float there, a mapping to such numbers dict[str,constrained-float].
+    """
+    return any(one.__name__ == step for one in here) or str(step).startswith(("literal[", "constrained-", "dict["))
 
 
 def _tags(model: type[BaseModel]) -> Iterable[object]:

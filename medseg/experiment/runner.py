@@ -58,6 +58,9 @@ class Do(Protocol):
     def agreed(self, work: Callable[[], str]) -> str:
         """Return the text that `work` gives, the same one wherever this experiment is done."""
 
+    def keep_text(self, text: str) -> Source:
+        """Return a text as an input of later tasks."""
+
 
 Listener = Callable[[Line], None]
 
@@ -105,11 +108,10 @@ class Runner:
 
     def keep_text(self, text: str) -> Source:
         """Keep a text (why a case failed) where later tasks can read it as an input."""
-        digest = digest_of(text)
-        path = self.store.root / "texts" / f"{digest[:32]}.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text)
-        return Source(path, digest)
+        source = _text_source(self.store, text)
+        source.path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(source.path, text)
+        return source
 
     def task(self, stage: str, settings: Settings, inputs: Mapping[str, Source], case: str = "") -> Task:
         """Return the task of a stage, over one case where `case` is given."""
@@ -164,10 +166,19 @@ class Foreteller:
         """Return the text that `work` gives."""
         return work()
 
+    def keep_text(self, text: str) -> Source:
+        """Return the input that the text would be; nothing is written."""
+        return _text_source(self.store, text)
+
 
 def reason(error: Exception) -> str:
     """Say in one line why a task failed."""
     return str(error) if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
+
+
+def _text_source(store: Store, text: str) -> Source:
+    digest = digest_of(text)
+    return Source(store.root / "texts" / f"{digest[:32]}.txt", digest)
 
 
 def _task(stage: str, settings: Settings, inputs: Mapping[str, Source], case: str, memory: Path | None) -> Task:

@@ -16,8 +16,9 @@ from medseg.networks.settings import NetworkSettings, UNet3D
 from medseg.ops.loss_settings import LossSettings
 from medseg.ops.phantom_settings import PhantomSettings
 from medseg.ops.preparing import PrepareSettings
-from medseg.ops.scoring.scan import ScoreSettings
+from medseg.ops.scoring.settings import ScoreSettings
 from medseg.report.settings import ReportSettings
+from medseg.stages.predict_settings import PredictSettings
 from medseg.stages.split import SplitSettings
 from medseg.values.machine import Machine
 from medseg.values.settings import Settings
@@ -38,6 +39,7 @@ class ExperimentSettings(Settings):
     loss: LossSettings = LossSettings()
     training: TrainingSettings = TrainingSettings()
     inference: InferenceSettings = InferenceSettings()
+    predict: PredictSettings = PredictSettings()
     score: ScoreSettings = ScoreSettings()
     report: ReportSettings = ReportSettings()
 

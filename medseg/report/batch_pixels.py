@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from medseg.report.overlays import Plane, cut, outline
+from medseg.report.overlays import Plane, cut
+from medseg.report.painting import outline
 from medseg.values.labels import IGNORED
 from medseg.values.palette import colour_of
 from medseg.values.volume import Array, BoolArray, FloatArray

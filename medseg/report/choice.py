@@ -1,4 +1,4 @@
-"""Which held-out cases the report shows as pictures."""
+"""Which cases the report shows as pictures."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ class Group:
 
 
 def choose(rows: Sequence[Row], region: str, drawable: Sequence[str], amount: int) -> list[Group]:
-    """Choose the worst, median and best `amount` cases by the region's Dice, and the largest false alarms.
+    """Choose the worst, median and best `amount` cases by the region's Dice, and every false alarm, largest first.
 
     rows: scores of all cases and regions; `drawable` are the cases that have a prediction. No case comes twice;
-    with few cases the groups shrink. Healthy scans without a false voxel are not shown, nor are scans in which nobody
-    looked for the region.
+    with few cases the groups shrink, and an `amount` of 0 shows nothing. Healthy scans without a false voxel are not
+    shown, nor are scans in which nobody looked for the region.
     """
-    own = [row for row in rows if row["region"] == region and row["case"] in set(drawable)]
+    if amount == 0:
+        return []
+    shown = set(drawable)
+    own = [row for row in rows if row["region"] == region and row["case"] in shown]
     ranked = sorted((_number(row, "dice"), str(row["case"])) for row in own if row["cohort"] == "tumour")
     alarms = sorted(
         (-_number(row, "volume_predicted_ml"), str(row["case"])) for row in own if row["cohort"] == "healthy"
@@ -33,7 +36,7 @@ def choose(rows: Sequence[Row], region: str, drawable: Sequence[str], amount: in
         Group(_heading("worst", worst), worst),
         Group(_heading("median", median), median),
         Group(_heading("best", best), best[::-1]),
-        Group("False alarms on healthy scans", tuple(case for volume, case in alarms[:amount] if volume < 0)),
+        Group("False alarms on healthy scans", tuple(case for volume, case in alarms if volume < 0)),
     ]
     return [group for group in groups if group.cases]
 

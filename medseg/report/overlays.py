@@ -1,4 +1,4 @@
-"""Pictures of a case: plain, truth, prediction, and which voxels are right, missed or false.
+"""Pictures of a case in three planes: plain, truth, prediction, and which voxels are right, missed or false.
 
 Every panel is seen the radiological way: the patient's right (or front) is on the left, head or front on top.
 Arrays are `(X, Y, Z)` in canonical RAS+ order; pictures keep millimetres, so anisotropic voxels are not distorted.
@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-from medseg.report.pixels import GAP, SIDE, frame, png
+from medseg.report.painting import Kind, paint
+from medseg.report.pixels import GAP, SIDE, Frame, frame, png
 from medseg.values.volume import Array, BoolArray
-
-Kind = Literal["image", "truth", "prediction", "agreement"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +50,43 @@ class Panel:
 
 
 def draw_case(
-    image: Array, truth: BoolArray, prediction: BoolArray, spacing_mm: Sequence[float], side: int = SIDE
+    image: Array | None, truth: BoolArray | None, prediction: BoolArray, spacing_mm: Sequence[float], side: int = SIDE
 ) -> list[Panel]:
-    """Draw a case: image, truth, prediction and agreement in its main plane, then the agreement in the other two.
+    """Draw a case in three planes, each of them as image, truth, prediction and agreement, in this order.
 
-    image: (X, Y, Z) of any number type; masks (X, Y, Z) boolean.  The panels are squares of `side` pixels with one
-    scale for all, each through the slice with the most truth (the most prediction where truth is empty).
+    image: (X, Y, Z) of any number type, or None: masks alone, on black, and no panel `image`.  truth: (X, Y, Z)
+    boolean, or None where nobody looked: no panels `truth` and `agreement`.  The plane the scan was taken in comes
+    first, then axial, coronal, sagittal. The panels are squares of `side` pixels with one scale for all, each through
+    the slice with the most to see (`best_slice`); a bar on the first panel of a plane says how long a length is.
     """
-    grey = window(image)
-    box = body_box(grey, truth | prediction)
-    boxed = _Boxed(grey[box], truth[box], prediction[box], tuple(spacing_mm), side)
-    main = main_plane(spacing_mm)
-    views: list[tuple[Plane, Kind]] = [(main, "image"), (main, "truth"), (main, "prediction"), (main, "agreement")]
-    views += [(plane, "agreement") for plane in reversed(PLANES) if plane is not main]
+    there = np.zeros(prediction.shape, np.bool_) if truth is None else truth
+    grey = np.zeros(prediction.shape, np.uint8) if image is None else window(image)
+    box = _whole(grey) if image is None else body_box(grey, there | prediction)
+    boxed = _Boxed(grey[box], there[box], prediction[box], tuple(spacing_mm), side)
+    kinds = kinds_of(image is not None, truth is not None)
     panels = []
-    for plane, kind in views:
+    for plane in _ordered(main_plane(spacing_mm)):
         index = best_slice(boxed.truth, boxed.prediction, plane.axis)
-        number, count = box[plane.axis].start + index + 1, image.shape[plane.axis]
-        panels.append(Panel(kind, plane.name, number, count, boxed.draw(plane, index, kind)))
+        number, count = box[plane.axis].start + index + 1, prediction.shape[plane.axis]
+        for kind in kinds:
+            picture = boxed.draw(plane, index, kind, bar=kind == kinds[0])
+            panels.append(Panel(kind, plane.name, number, count, picture))
     return panels
+
+
+def kinds_of(has_image: bool, known: bool) -> tuple[Kind, ...]:
+    """Return the panels of one plane, in order: how many stand side by side."""
+    image: tuple[Kind, ...] = ("image",) if has_image else ()
+    return (*image, "truth", "prediction", "agreement") if known else (*image, "prediction")
+
+
+def _ordered(main: Plane) -> tuple[Plane, ...]:
+    return (main, *(plane for plane in reversed(PLANES) if plane is not main))
+
+
+def _whole(grey: Array) -> tuple[slice, slice, slice]:
+    x, y, z = (slice(0, n) for n in grey.shape)
+    return x, y, z
 
 
 def window(image: Array, white: float = 99.5) -> Array:
@@ -105,13 +121,13 @@ def body_box(grey: Array, marks: BoolArray) -> tuple[slice, slice, slice]:
 
 
 def best_slice(truth: BoolArray, prediction: BoolArray, axis: int) -> int:
-    """Return the slice across `axis` with the largest truth, else the largest prediction, else the middle one."""
+    """Return the slice across `axis` with the most to see, the middle one where both masks are empty.
+
+    What there is to see is the area of truth and prediction together, with missed and false voxels counted twice.
+    """
     others = tuple(a for a in range(3) if a != axis)
-    for mask in (truth, prediction):
-        areas = mask.sum(axis=others)
-        if areas.any():
-            return int(np.argmax(areas))
-    return truth.shape[axis] // 2
+    areas = (truth | prediction).sum(axis=others) + (truth ^ prediction).sum(axis=others)
+    return int(np.argmax(areas)) if areas.any() else truth.shape[axis] // 2
 
 
 def cut(array: Array, axis: int, index: int) -> Array:
@@ -120,41 +136,21 @@ def cut(array: Array, axis: int, index: int) -> Array:
     return turned
 
 
-def paint(
-    grey: Array, truth: BoolArray, prediction: BoolArray, kind: Kind, size: tuple[int, int]
-) -> tuple[Array, Array]:
-    """Paint one slice on `size` (width, height) pixels: (brightness uint8, colour number uint8).
-
-    grey: (rows, columns) uint8; masks likewise, boolean.  Agreement colours right (1), missed (2) and false (3)
-    voxels and outlines the truth in white; truth and prediction outline their mask in white on a black rim.
-    """
-    bright = np.asarray(Image.fromarray(np.ascontiguousarray(grey)).resize(size, Image.Resampling.BICUBIC)).copy()
-    colour = np.zeros(bright.shape, np.uint8)
-    if kind == "image":
-        return bright, colour
-    there, marked = _enlarge(truth, size), _enlarge(prediction, size)
-    if kind == "agreement":
-        colour[there & marked], colour[there & ~marked], colour[marked & ~there] = 1, 2, 3
-        edge = outline(there)
-    else:
-        mask = there if kind == "truth" else marked
-        edge = outline(mask, 2)
-        bright[outline(~mask)] = 0
-    bright[edge], colour[edge] = 255, 0
-    return bright, colour
-
-
 def join(panels: Sequence[Panel]) -> bytes:
-    """Put panels side by side into one PNG, on black."""
-    pictures = [panel.picture for panel in panels]
-    width = sum(p.width for p in pictures) + GAP * (len(pictures) - 1)
-    row = Image.new("P", (width, max(p.height for p in pictures)))
-    row.putpalette(pictures[0].getpalette() or [])
-    left = 0
-    for picture in pictures:
-        row.paste(picture, (left, 0))
-        left += picture.width + GAP
-    return png(row)
+    """Put panels into one PNG, on black: one row for each plane, in the order in which they come."""
+    planes = list(dict.fromkeys(panel.plane for panel in panels))
+    rows = [[panel.picture for panel in panels if panel.plane == plane] for plane in planes]
+    width = max(sum(p.width for p in row) + GAP * (len(row) - 1) for row in rows)
+    sheet = Image.new("P", (width, sum(row[0].height for row in rows) + GAP * (len(rows) - 1)))
+    sheet.putpalette(panels[0].picture.getpalette() or [])
+    top = 0
+    for row in rows:
+        left = 0
+        for picture in row:
+            sheet.paste(picture, (left, top))
+            left += picture.width + GAP
+        top += row[0].height + GAP
+    return png(sheet)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,24 +163,10 @@ class _Boxed:
     spacing_mm: tuple[float, ...]
     side: int
 
-    def draw(self, plane: Plane, index: int, kind: Kind) -> Image.Image:
+    def draw(self, plane: Plane, index: int, kind: Kind, bar: bool) -> Image.Image:
         scale = self.side / max(n * mm for n, mm in zip(self.grey.shape, self.spacing_mm, strict=True))
         axes = [axis for axis in range(3) if axis != plane.axis]
         width, height = (max(1, round(self.grey.shape[a] * self.spacing_mm[a] * scale)) for a in axes)
         grey, truth, prediction = (cut(a, plane.axis, index) for a in (self.grey, self.truth, self.prediction))
         bright, colour = paint(grey, truth, prediction, kind, (width, height))
-        return frame(bright, colour, plane.edges, self.side)
-
-
-def _enlarge(mask: BoolArray, size: tuple[int, int]) -> BoolArray:
-    enlarged = Image.fromarray(np.ascontiguousarray(mask, np.uint8)).resize(size, Image.Resampling.NEAREST)
-    return np.asarray(enlarged, np.bool_)
-
-
-def outline(mask: BoolArray, width: int = 1) -> BoolArray:
-    """Return the innermost pixel lines of a mask, so that an outline never hides a neighbour; the border is no edge."""
-    inside = mask
-    for _ in range(width):
-        rim = np.pad(inside, 1, mode="edge")
-        inside = inside & rim[:-2, 1:-1] & rim[2:, 1:-1] & rim[1:-1, :-2] & rim[1:-1, 2:]
-    return mask & ~inside
+        return frame(bright, colour, Frame(plane.edges, self.side, scale if bar else None))

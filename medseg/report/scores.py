@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 
+from medseg.files.appearing import appearing_at_once
 from medseg.ops.scoring.rows import columns
 from medseg.values.error import Refusal
 
@@ -15,17 +17,19 @@ Row = dict[str, Value]
 
 
 def write_scores(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write rows with the columns of `medseg.ops.cohorts`; None is an empty cell, floats keep all their digits.
+    """Write rows with the columns of `medseg.ops.scoring.rows`; None is an empty cell, floats keep all their digits.
 
     Refuses a row with a column that is not known; one that lacks a column gets an empty cell.
     """
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        for row in rows:
-            if unknown := set(row) - set(columns):
-                raise Refusal("scores", f"columns are {', '.join(columns)}", sorted(unknown), "leave them out")
-            writer.writerow([_cell(row.get(column)) for column in columns])
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        if unknown := set(row) - set(columns):
+            raise Refusal("scores", f"columns are {', '.join(columns)}", sorted(unknown), "leave them out")
+        writer.writerow([_cell(row.get(column)) for column in columns])
+    with appearing_at_once(path) as file:
+        file.write(text.getvalue().encode("utf-8"))
 
 
 def read_scores(path: Path) -> list[Row]:

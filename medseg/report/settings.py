@@ -11,5 +11,5 @@ class ReportSettings(Settings):
     """What the page is called and how many cases it shows."""
 
     title: str = Field("", description="heading of the page; empty: named after the region")
-    examples: int = Field(3, ge=0, description="how many best, median and worst cases, and false alarms, are shown")
+    examples: int = Field(3, ge=0, description="how many worst, median and best cases are shown; 0: no pictures")
     seed: int = Field(0, description="names the random stream of the confidence intervals")

@@ -1,55 +1,25 @@
-"""What the report's tables say, cell by cell, from a summary and the rows of scores.csv."""
+"""The report's first table, cell by cell: the region where it is, and what happens where it is not."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from medseg.ops.scoring.rows import ALL, HEALTHY
 from medseg.report.wording import (
-    UNDEFINED,
     Cells,
     Json,
     count,
     interval,
     number,
     part,
+    percents,
     piece,
-    region_title,
     tissue,
     unknown_scans,
 )
-
-GROUPS: dict[str, dict[str, tuple[str, str]]] = {
-    "Overlap": {
-        "dice": ("Dice", "share"),
-        "iou": ("IoU", "share"),
-        "sensitivity": ("sensitivity", "share"),
-        "precision": ("precision", "share"),
-        "specificity": ("specificity", "share"),
-    },
-    "Distance of surfaces": {
-        "hd95_mm": ("Hausdorff 95 %, mm", "mm"),
-        "assd_mm": ("average distance, mm", "mm"),
-        "nsd": ("surface Dice (NSD)", "share"),
-    },
-    "Volume": {
-        "volume_truth_ml": ("truth, ml", "ml"),
-        "volume_predicted_ml": ("predicted, ml", "ml"),
-        "volume_error_ml": ("error, ml", "ml"),
-    },
-    "Lesions": {
-        "lesion_dice": ("lesion Dice", "share"),
-        "lesion_hd95_mm": ("lesion Hausdorff 95 %, mm", "mm"),
-        "lesion_f1": ("lesion F1", "share"),
-        "false_lesions": ("false ones per scan", "share"),
-    },
-}
 
 
 def comparison_table(summary: Json, region: str) -> Cells:
     """Make the report's first table: the region where it is, and what happens where it is not."""
     tumour, healthy = summary["cohorts"]["tumour"], summary["cohorts"]["healthy"]
-    rows = [_mean(f"Dice of {region}, on scans with {region}", tumour["dice"], _failures(summary))]
+    rows = [_mean(f"Dice of {region}, on scans with {region}", tumour["dice"], _failures(summary, region))]
     rows += _labels(summary)
     where = "all scans" if healthy["n"] else "outside the truth, inside the body"
     rows.append(_mean(f"Dice of {tissue(region)}", tumour["healthy_tissue_dice"], where))
@@ -69,30 +39,21 @@ def lesion_table(summary: Json) -> list[Cells]:
     if len(bins) < 2:
         return []
     return [
-        {"size": _size(b), "lesions": b["n"], "found": b["found"], "share": f"{100 * b['recall']:.0f} %"} for b in bins
+        {
+            "size": _size(b),
+            "lesions": b["n"],
+            "found": b["found"],
+            "share": f"{100 * b['recall']:.0f} %",
+            "interval": percents(b["recall_ci95"]),
+        }
+        for b in bins
     ]
-
-
-def measures_table(summary: Json, order: Sequence[str], region: str) -> Cells:
-    """Make the table of every measure (rows) in every region (columns, in `order`), without measures nobody has."""
-    names = [name for name in (*order, HEALTHY) if name in summary["regions"]]
-    groups = []
-    for group, measures in GROUPS.items():
-        rows = []
-        for measure, (name, unit) in measures.items():
-            found = [summary["regions"][r].get(measure) for r in names]
-            if any(s and s["n"] for s in found):
-                rows.append({"name": name, "cells": [_cell(s, unit) for s in found]})
-        if rows:
-            title = f"{piece(region)}s".capitalize() if group == "Lesions" else group
-            groups.append({"name": title, "rows": rows})
-    titles = [region_title(name, region) for name in names]
-    return {"regions": titles, "groups": groups, "notes": _classes(summary["regions"].get(ALL, {}))}
 
 
 def _mean(question: str, found: Json, remark: str = "") -> Cells:
     notes = [remark, f"median {number(found['median'])}" if found["n"] else ""]
     notes.append(f"{found['undefined']} undefined" if found["undefined"] else "")
+    notes.append("too few patients for an interval" if found["n"] and found["ci95"][0] is None else "")
     answer = number(found["mean"])
     return _line(question, answer, "; ".join(filter(None, notes)), interval(found["ci95"]), count(found["n"], "scan"))
 
@@ -101,9 +62,9 @@ def _line(question: str, answer: str, remark: str = "", ends: str = "", n: str =
     return {"question": question, "answer": answer, "interval": ends, "n": n, "remark": remark}
 
 
-def _failures(summary: Json) -> str:
+def _failures(summary: Json, region: str) -> str:
     n = len(summary["failed"])
-    return f"{n} failed, counted as 0" if n else ""
+    return f"{count(n, 'prediction')} failed in all, which is 0 where there is {region}" if n else ""
 
 
 def _labels(summary: Json) -> list[Cells]:
@@ -121,10 +82,10 @@ def _healthy(healthy: Json) -> list[Cells]:
     if volume["undefined"]:
         spread += f"; {volume['undefined']} undefined"
     mean = number(volume["mean"], "ml") + (" ml" if volume["n"] else "")
+    clean, scans = part(healthy["clean"], healthy["n"]), count(healthy["n"], "scan")
+    ends = percents(healthy["clean_share_ci95"])
     return [
-        _line(
-            "Healthy scans without a single false voxel", part(healthy["clean"], healthy["n"]), "", "", _scans(healthy)
-        ),
+        _line("Healthy scans without a single false voxel", clean, "", ends, scans),
         _line(
             "False volume on healthy scans, mean", mean, spread if volume["n"] else "", "", count(volume["n"], "scan")
         ),
@@ -132,36 +93,21 @@ def _healthy(healthy: Json) -> list[Cells]:
 
 
 def _detection(tumour: Json, region: str) -> list[Cells]:
-    found, lesions = tumour["detection"], tumour["lesions"]
+    found, lesions, noun = tumour["detection"], tumour["lesions"], piece(region)
     ill, well = found["tumour_subjects"], found["healthy_subjects"]
     lines = []
     if ill:
+        share, ends = part(found["found"], ill), percents(found["sensitivity_ci95"])
         words = "at least one true voxel marked"
-        lines.append(
-            _line(
-                f"Patients with {region} that were noticed", part(found["found"], ill), words, "", count(ill, "patient")
-            )
-        )
+        lines.append(_line(f"Patients with {region} that were noticed", share, words, ends, count(ill, "patient")))
     if well:
+        share, ends = part(found["clean"], well), percents(found["specificity_ci95"])
         words = "in none of their scans"
-        lines.append(
-            _line(
-                "Healthy patients with nothing marked",
-                part(found["clean"], well),
-                words,
-                "",
-                count(well, "patient"),
-            )
-        )
+        lines.append(_line("Healthy patients with nothing marked", share, words, ends, count(well, "patient")))
     if lesions["n"]:
-        noun = piece(region)
-        share = part(lesions["found"], lesions["n"])
-        lines.append(_line(f"Single {noun}s found", share, "", "", count(lesions["n"], noun)))
+        share, ends = part(lesions["found"], lesions["n"]), percents(lesions["recall_ci95"])
+        lines.append(_line(f"Single {noun}s found", share, "", ends, count(lesions["n"], noun)))
     return lines
-
-
-def _scans(cohort: Json) -> str:
-    return count(cohort["n"], "scan")
 
 
 def _size(found: Json) -> str:
@@ -169,26 +115,3 @@ def _size(found: Json) -> str:
     if high is None:
         return f"{low:g} ml and more"
     return f"under {high:g} ml" if low == 0 else f"{low:g} to {high:g} ml"
-
-
-def _cell(found: Json | None, unit: str) -> Cells:
-    if not found or not found["n"]:
-        return {"mean": UNDEFINED, "interval": "", "more": ""}
-    more = [f"median {number(found['median'], unit)}", f"n {found['n']}"]
-    if found["undefined"]:
-        more.append(f"{found['undefined']} undefined")
-    return {
-        "mean": number(found["mean"], unit),
-        "interval": interval(found["ci95"], unit),
-        "more": ", ".join(more),
-    }
-
-
-def _classes(found: Json) -> list[str]:
-    if not found or not found["miou"]["n"]:
-        return []
-    miou, accuracy = found["miou"], found["pixel_accuracy"]
-    return [
-        f"Over all classes, background included: mean IoU {number(miou['mean'])} {interval(miou['ci95'])}, "
-        f"pixel accuracy {number(accuracy['mean'])} (high wherever background prevails)."
-    ]

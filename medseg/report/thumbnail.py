@@ -11,7 +11,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, WebPImagePlugin
 
-from medseg.report.overlays import cut, outline, window
+from medseg.report.overlays import cut, window
+from medseg.report.painting import outline
 from medseg.values.palette import colour_of
 from medseg.values.volume import Array, FloatArray
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from medseg.ops.scoring.rows import HEALTHY
 
@@ -20,6 +21,23 @@ _ILL_NAMES = ("whole", "wt", "tc", "et", "mass")
 Json = Mapping[str, Any]
 Row = Mapping[str, Any]
 Cells = dict[str, Any]
+Kind = Literal["run", "evaluation"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Voice:
+    """How the scans, their set and what made the predictions are called."""
+
+    prefix: str
+    whole: str
+    whose: str
+    it: str
+
+
+_VOICES: dict[Kind, _Voice] = {
+    "run": _Voice("held-out ", "held-out set", "the network's", "it"),
+    "evaluation": _Voice("", "set", "the predictions'", "they"),
+}
 
 
 def number(value: float | None, unit: str = "share") -> str:
@@ -37,6 +55,12 @@ def interval(ends: Sequence[float | None], unit: str = "share") -> str:
     """Write a confidence interval as "[low, high]", "" where it is undefined."""
     low, high = ends
     return "" if low is None or high is None else f"[{number(low, unit)}, {number(high, unit)}]"
+
+
+def percents(ends: Sequence[float | None]) -> str:
+    """Write the interval of a share as "[30 %, 95 %]", "" where it is undefined."""
+    low, high = ends
+    return "" if low is None or high is None else f"[{100 * low:.0f} %, {100 * high:.0f} %]"
 
 
 def part(some: int, whole: int) -> str:
@@ -64,15 +88,18 @@ def region_title(name: str, region: str) -> str:
     return tissue(region) if name == HEALTHY else name
 
 
-def answer(summary: Json, region: str) -> str:
-    """Say the result of a summary in a few plain sentences; `region` is the tumour region's name."""
+def answer(summary: Json, region: str, kind: Kind = "run") -> str:
+    """Say the result of a summary in a few plain sentences; `region` is the tumour region's name.
+
+    kind: "run" where a network is judged on its held-out patients, "evaluation" where label maps came from anywhere.
+    """
     if not summary["held_out"]:
         return "No scan was held out, so nothing can be said about new patients."
-    tumour, healthy = summary["cohorts"]["tumour"], summary["cohorts"]["healthy"]
-    first = _found(tumour, region) if tumour["n"] else f"The held-out set has no scan with {region}"
+    tumour, healthy, voice = summary["cohorts"]["tumour"], summary["cohorts"]["healthy"], _VOICES[kind]
+    first = _found(tumour, region, voice) if tumour["n"] else f"The {voice.whole} has no scan with {region}"
     if not healthy["n"]:
-        return f"{first}. There are no healthy scans in the held-out set.{_unknown(summary, region)}"
-    return f"{first}; on {_clean(healthy)}.{_unknown(summary, region)}"
+        return f"{first}. There are no healthy scans in the {voice.whole}.{_unknown(summary, region)}"
+    return f"{first}; on {_clean(healthy, voice.it)}.{_unknown(summary, region)}"
 
 
 def _ill(region: str) -> bool:
@@ -80,26 +107,27 @@ def _ill(region: str) -> bool:
     return name in _ILL_NAMES or any(part in name for part in _ILL_PARTS)
 
 
-def _found(tumour: Json, region: str) -> str:
+def _found(tumour: Json, region: str, voice: _Voice) -> str:
     dice, subjects = tumour["dice"], tumour["detection"]["tumour_subjects"]
-    who = count(subjects, "held-out patient")
+    # Label maps from anywhere may come without the names of patients: then each scan stands for itself.
+    who = count(subjects, f"{voice.prefix}patient" if voice.prefix else "scan")
     if subjects != tumour["n"]:
-        who = f"{count(tumour['n'], 'held-out scan')} of {count(subjects, 'patient')}"
+        who = f"{count(tumour['n'], f'{voice.prefix}scan')} of {count(subjects, 'patient')}"
     value = " ".join(filter(None, (number(dice["mean"]), interval(dice["ci95"]))))
-    return f"On {who} with {region} the network's {region} Dice is {value}"
+    return f"On {who} with {region} {voice.whose} {region} Dice is {value}"
 
 
-def _clean(healthy: Json) -> str:
+def _clean(healthy: Json, it: str = "it") -> str:
     clean, n, most = healthy["clean"], healthy["n"], healthy["false_positive_ml"]["max"]
     scans = count(n, "healthy scan")
     if clean == n:
-        return f"{scans} it marked nothing" + (" at all" if n == 1 else " in any")
+        return f"{scans} {it} marked nothing" + (" at all" if n == 1 else " in any")
     if n == 1:
-        return f"{scans} it marked {number(most, 'ml')} ml" if most else f"{scans} the prediction failed"
+        return f"{scans} {it} marked {number(most, 'ml')} ml" if most else f"{scans} the prediction failed"
     if clean == 0 and most:
-        return f"{scans} it marked something in every one, {number(most, 'ml')} ml at most"
+        return f"{scans} {it} marked something in every one, {number(most, 'ml')} ml at most"
     worst = f", and at most {number(most, 'ml')} ml in the others" if most else ""
-    return f"{scans} it marked nothing in {clean or 'none'}{worst}"
+    return f"{scans} {it} marked nothing in {clean or 'none'}{worst}"
 
 
 def _unknown(summary: Json, region: str) -> str:
@@ -111,16 +139,3 @@ def unknown_scans(summary: Json) -> int:
     """Return in how many scans nobody looked for the tumour region, so that they are neither ill nor healthy."""
     found: int = summary["cohorts"].get("unknown", {"n": 0})["n"]
     return found
-
-
-def remarks(summary: Json) -> list[str]:
-    """Say how to read the result: the interval, what counts as 0, what failed."""
-    lines = [
-        "Dice is the overlap of prediction and truth, 1 is perfect; brackets hold the 95 % interval of the mean. "
-        "None of these patients was used for training or for choosing the weights."
-    ]
-    if summary["failed"]:
-        lines.append(
-            f"{count(len(summary['failed']), 'prediction')} failed; it is listed below and nothing was dropped."
-        )
-    return lines

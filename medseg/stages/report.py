@@ -3,152 +3,125 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from medseg.files.predictions import PREDICTION
 from medseg.files.records import CaseRecord, read_case, read_scheme
-from medseg.files.scans import read_mask
-from medseg.ops.cohorts import summarise
-from medseg.ops.orientation import to_canonical
-from medseg.ops.scoring.rows import UNKNOWN, columns
-from medseg.report.choice import choose
+from medseg.ops.scoring.rows import HEALTHY, UNKNOWN, columns
+from medseg.ops.scoring.settings import GridRule
 from medseg.report.facts import gather_facts
-from medseg.report.overlays import Panel, draw_case, join
-from medseg.report.page import Content, Example, render_page
+from medseg.report.pictured import Scans
 from medseg.report.reading import read_curve
-from medseg.report.scores import write_scores
 from medseg.report.settings import ReportSettings
-from medseg.report.wording import answer
-from medseg.stages.cases import load_channels, load_mask
-from medseg.values.error import Refusal
+from medseg.report.verdicts import judge
+from medseg.stages.reporting.guarding import Guard, guard_warnings
+from medseg.stages.reporting.material import Background, Material
+from medseg.stages.reporting.picturing import Place, load_pictured
+from medseg.stages.reporting.writing import write_report
+from medseg.values.digests import digest_of
 from medseg.values.labels import LabelScheme
 from medseg.values.machine import Machine
-from medseg.values.progress import tell
 
-PREDICTION = "prediction.nii.gz"
 NOT_SCORED = "the case was not scored"
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Scores:
-    """All rows of the held-out cases in order, the failed cases with reasons, and the tumour's lesions."""
-
-    rows: list[Row]
-    failed: list[dict[str, str]]
-    lesions: list[Row]
 
 
 def run(settings: ReportSettings, inputs: Mapping[str, Path], out: Path, machine: Machine) -> None:
     """Write scores.csv, summary.json, report.html and cases/CASE.png of every case that has a prediction.
 
-    A held-out case without scores is listed as failed and counts as Dice 0. `curve`, `plan` and `index` may be absent.
-    Refuses a prediction whose shape is not that of its scan.
+    A held-out case without scores is listed as failed and counts as Dice 0. Absent may be `curve`, `plan`, `index`,
+    `calibration`, `card` (of the model package), `settings` (a text) and `provenance` (JSON pairs of name and value).
+    Refuses a prediction that does not lie on the grid of its scan.
     """
     scheme = read_scheme(inputs["scheme"]).scheme
     split = _read_json(inputs["split"])
     records = {case: read_case(inputs[f"cases/{case}"]) for case in sorted(split["held_out"])}
-    scores = _gather(records, scheme, inputs)
-    summary = _summarise(scores, scheme, list(records), settings.seed)
-    write_scores(out / "scores.csv", scores.rows)
-    _write_json(out / "summary.json", summary)
-    drawable = [case for case in records if _prediction(case, inputs)]
-    groups = choose(scores.rows, scheme.tumour, drawable, settings.examples)
-    panels = _draw_cases(
-        [records[case] for case in drawable], scheme, inputs, out, {c for g in groups for c in g.cases}
-    )
-    own = {row["case"]: row for row in scores.rows if row["region"] == scheme.tumour}
-    content = Content(
-        title=settings.title or f"Segmentation of {scheme.tumour}: results on held-out patients",
+    scores = {case: _scores_of(record, scheme, inputs) for case, record in records.items()}
+    material = Material(
         scheme=scheme,
-        summary=summary,
-        rows=scores.rows,
-        curve=read_curve(inputs["curve"]) if "curve" in inputs else [],
-        examples=[(g.heading, [Example(own[case], panels[case]) for case in g.cases]) for g in groups],
-        refused=_refused(inputs.get("index")),
-        facts=gather_facts(split, scheme, _read_json(inputs["plan"]) if "plan" in inputs else None),
+        scores=list(scores.values()),
+        settings=settings,
+        scans=_scans(records, scores, scheme, inputs),
+        background=_background(split, records, scheme, inputs),
     )
-    (out / "report.html").write_text(render_page(content), encoding="utf-8")
+    noticed = {case: _warnings(record) for case, record in records.items()}
+    for case, more in _unlike(material, records, inputs).items():
+        noticed[case] += more
+    write_report(out, replace(material, background=replace(material.background, warnings=noticed)))
 
 
-def _summarise(scores: _Scores, scheme: LabelScheme, held_out: Sequence[str], seed: int) -> dict[str, Any]:
-    single = [name for name, members in scheme.regions.items() if len(members) == 1]
-    summary = summarise(
-        scores.rows,
-        tumour=scheme.tumour,
-        headline=single or [scheme.tumour],
-        held_out=held_out,
-        failed=scores.failed,
-        lesions=scores.lesions,
-        seed=seed,
-    )
-    return {"answer": answer(summary, scheme.tumour), "tumour": scheme.tumour, **summary}
-
-
-def _gather(records: Mapping[str, CaseRecord], scheme: LabelScheme, inputs: Mapping[str, Path]) -> _Scores:
-    scores = _Scores([], [], [])
-    for case, record in records.items():
-        folder = inputs.get(f"scores/{case}")
-        found = _read_json(folder / "scores.json") if folder else _unscored(record, scheme)
-        scores.rows.extend(found["rows"])
-        scores.lesions.extend(found["lesions"])
-        if found["failed"] is not None:
-            scores.failed.append({"case": case, "reason": str(found["failed"])})
-    return scores
+def _scores_of(record: CaseRecord, scheme: LabelScheme, inputs: Mapping[str, Path]) -> dict[str, Any]:
+    folder = inputs.get(f"scores/{record.case}")
+    if folder is None:
+        return _unscored(record, scheme)
+    found: dict[str, Any] = _read_json(folder / "scores.json")
+    return found
 
 
 def _unscored(record: CaseRecord, scheme: LabelScheme) -> dict[str, Any]:
     """Stand in for missing scores with the worst Dice, so that the case cannot fall out of the means.
 
-    A region that was not annotated stays undefined.
+    A region that was not annotated stays undefined, and healthy tissue with the tumour.
     """
     cohort = "tumour" if record.tumour_voxels else "healthy"
     if not scheme.is_annotated(scheme.tumour, record.annotated):
         cohort = UNKNOWN
-    start = {"case": record.case, "subject": record.subject, "cohort": cohort, "reason": NOT_SCORED}
+    start = {"case": record.case, "subject": record.subject, "site": record.site, "cohort": cohort}
+    start["reason"] = NOT_SCORED
     worst = {name: 0.0 if scheme.is_annotated(name, record.annotated) else None for name in scheme.regions}
+    worst[HEALTHY] = worst[scheme.tumour]
     rows = [dict.fromkeys(columns) | start | {"region": name, "dice": dice} for name, dice in worst.items()]
-    return {"rows": rows, "failed": NOT_SCORED, "lesions": []}
+    return {"case": record.case, "rows": rows, "failed": NOT_SCORED, "lesions": []}
 
 
-def _draw_cases(
-    records: Sequence[CaseRecord], scheme: LabelScheme, inputs: Mapping[str, Path], out: Path, kept: set[str]
-) -> dict[str, list[Panel]]:
-    """Write a picture per case, and return the panels of those that the page shows."""
-    panels = {}
-    for number, record in enumerate(records, start=1):
-        drawn = _draw(record, scheme, inputs)
-        target = out / "cases" / f"{record.case}.png"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(join(drawn))
-        if record.case in kept:
-            panels[record.case] = drawn
-        tell("report", number, len(records), "case")
-    return panels
+def _scans(
+    records: Mapping[str, CaseRecord], scores: Mapping[str, Any], scheme: LabelScheme, inputs: Mapping[str, Path]
+) -> Scans:
+    """Return what loads each case that has a prediction; one that was resampled to be scored is drawn so."""
+    found = {}
+    for case, record in records.items():
+        folder = inputs.get(f"predictions/{case}")
+        if folder is not None and (folder / PREDICTION).is_file():
+            grid: GridRule = "resample" if scores[case].get("notes") else "refuse"
+            place = Place(record, inputs["data"], folder / PREDICTION, grid)
+            found[case] = partial(load_pictured, place, scheme)
+    return found
 
 
-def _draw(record: CaseRecord, scheme: LabelScheme, inputs: Mapping[str, Path]) -> list[Panel]:
-    """Draw the first channel that the case has; ignored voxels are not predicted, and unknown truth is not shown."""
-    image = load_channels(record, inputs["data"])
-    truth = load_mask(record, inputs["data"])
-    predicted = to_canonical(read_mask(inputs[f"predictions/{record.case}"] / PREDICTION))
-    if predicted.shape != image.shape:
-        remedy = "predict it again from the scan that the index knows"
-        raise Refusal(record.case, f"the prediction has the scan's shape {image.shape}", predicted.shape, remedy)
-    masks = [scheme.region(volume.voxels[0], scheme.tumour) for volume in (truth, predicted)]
-    if scheme.ignore is not None:
-        masks[1] &= truth.voxels[0] != scheme.ignore
-    shown = next(index for index, name in enumerate(record.channel_names) if name in record.channels)
-    panels = draw_case(image.voxels[shown], masks[0], masks[1], image.spacing_mm)
-    known = scheme.is_annotated(scheme.tumour, record.annotated)
-    return panels if known else [panel for panel in panels if panel.kind in ("image", "prediction")]
+def _background(
+    split: Mapping[str, Any], records: Mapping[str, CaseRecord], scheme: LabelScheme, inputs: Mapping[str, Path]
+) -> Background:
+    made = [*(_optional(inputs, "provenance") or []), ("Digest of the held-out files", _digest(records.values()))]
+    return Background(
+        facts=gather_facts(split, scheme, _optional(inputs, "plan")),
+        settings=inputs["settings"].read_text(encoding="utf-8") if "settings" in inputs else "",
+        provenance=[(str(name), str(value)) for name, value in made],
+        curve=read_curve(inputs["curve"]) if "curve" in inputs else [],
+        calibration=_optional(inputs, "calibration"),
+        refused=_refused(inputs.get("index")),
+    )
 
 
-def _prediction(case: str, inputs: Mapping[str, Path]) -> bool:
-    folder = inputs.get(f"predictions/{case}")
-    return folder is not None and (folder / PREDICTION).is_file()
+def _digest(records: Iterable[CaseRecord]) -> str:
+    """Return a digest of the channels and masks of cases, whatever they are called on disk."""
+    files = {one.case: [*one.channels.values(), *([one.mask] if one.mask else [])] for one in records}
+    return digest_of({case: [file.sha256 for file in own] for case, own in files.items()})
+
+
+def _warnings(record: CaseRecord) -> list[str]:
+    """Say what the index warned of in a scan."""
+    return [f"{one.rule}, got {one.value}" for one in record.findings if one.severity == "warn"]
+
+
+def _unlike(material: Material, records: Mapping[str, CaseRecord], inputs: Mapping[str, Path]) -> dict[str, list[str]]:
+    """Say of scans that did badly what is unlike the training scans, where a model package tells."""
+    if "card" not in inputs:
+        return {}
+    verdicts = judge(material.rows, material.scheme.tumour)
+    return guard_warnings(verdicts.values(), records, inputs["data"], Guard.read(inputs["card"]))
 
 
 def _refused(path: Path | None) -> list[dict[str, str]]:
@@ -158,9 +131,9 @@ def _refused(path: Path | None) -> list[dict[str, str]]:
     return [{"case": one["case"], **one["refused"]} for one in found if one.get("refused")]
 
 
+def _optional(inputs: Mapping[str, Path], name: str) -> Any:
+    return _read_json(inputs[name]) if name in inputs else None
+
+
 def _read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

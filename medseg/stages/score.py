@@ -8,21 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
+from medseg.files.predictions import PREDICTION, PROBABILITY
 from medseg.files.records import CaseRecord, read_case, read_scheme
-from medseg.files.scans import read_mask
+from medseg.files.scans import read_image, read_mask
 from medseg.ops.body import BodySettings, body_mask
-from medseg.ops.grids import SAME_VOXELS, distance_voxels, grid_of
 from medseg.ops.orientation import to_canonical
-from medseg.ops.scoring.rows import ALL, HEALTHY, columns
+from medseg.ops.scoring.geometry import grid_note, on_grid_of
+from medseg.ops.scoring.record import Who, score_record
+from medseg.ops.scoring.rows import ALL, HEALTHY
 from medseg.ops.scoring.scan import Scan, ScoreSettings, score_scan
 from medseg.stages.cases import load_channels, load_mask
 from medseg.stages.channels import missing_channels
 from medseg.values.error import Refusal, wrong_setting
 from medseg.values.labels import LabelScheme
 from medseg.values.machine import Machine
-from medseg.values.volume import Volume
-
-PREDICTION = "prediction.nii.gz"
+from medseg.values.volume import FloatArray, Volume
 
 
 class ScoreStage(ScoreSettings):
@@ -32,60 +32,62 @@ class ScoreStage(ScoreSettings):
 
 
 def run(settings: ScoreStage, inputs: Mapping[str, Path], out: Path, machine: Machine) -> None:
-    """Write `scores.json` of one case: its rows, the sizes of its tumours, and why its prediction is missing if it is.
+    """Write `scores.json` of one case: every measure, and why its prediction is missing if it is.
 
-    A missing prediction is scored as the worst one; the text file `failure` among the inputs says why. What nobody
-    annotated is left out: see `score_scan`.
-    Refuses a prediction on another grid than the case's, or with labels outside the scheme.
+    The file is described in `medseg.ops.scoring.record`. A missing prediction is scored as the worst one; the text file
+    `failure` among the inputs says why. What nobody annotated is left out: see `score_scan`. Probabilities of the
+    tumour are judged where the stage predict has kept them.
+    Refuses a prediction on another grid than the case's (unless `grid` is resample), or with labels outside the scheme.
     """
     scheme = _read_scheme(inputs["scheme"])
     record = read_case(inputs["case"])
     truth = load_mask(record, inputs["data"])
-    predicted = _read_prediction(inputs, record, truth, scheme)
+    predicted, notes = _read_prediction(settings, inputs, record, truth, scheme)
     body = body_mask(load_channels(record, inputs["data"]).voxels, settings.body, missing_channels(record))
-    failed = None if predicted else _failure(inputs)
-    rows, lesions = score_scan(Scan(truth, predicted, body, record.annotated), scheme, settings)
-    marks = {"case": record.case, "subject": record.subject, "reason": failed}
-    content = {
-        "case": record.case,
-        "rows": [{name: (row | marks).get(name) for name in columns} for row in rows],
-        "failed": failed,
-        "lesions": [{"ml": lesion.ml, "found": lesion.found} for lesion in lesions.lesions],
-    }
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    certain = {} if predicted is None else _read_probability(record.case, inputs["prediction"], truth, scheme)
+    scored = score_scan(Scan(truth, predicted, body, record.annotated, certain), scheme, settings)
+    who = Who(record.case, record.subject, record.site, None if predicted else _failure(inputs))
+    text = json.dumps(score_record(who, scored, notes), indent=1, ensure_ascii=False, allow_nan=False)
     (out / "scores.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _read_scheme(path: Path) -> LabelScheme:
-    record = read_scheme(path)
-    for name in sorted({HEALTHY, ALL} & set(record.regions)):
+def check_scheme(scheme: LabelScheme) -> LabelScheme:
+    """Return the scheme; refuses (exit 2) a region that has the name of a row which every case has."""
+    for name in sorted({HEALTHY, ALL} & set(scheme.regions)):
         raise wrong_setting(f"data.regions.{name}", "no region has the name of a report row", name, "rename it")
-    return record.scheme
+    return scheme
+
+
+def _read_scheme(path: Path) -> LabelScheme:
+    return check_scheme(read_scheme(path).scheme)
 
 
 def _read_prediction(
-    inputs: Mapping[str, Path], record: CaseRecord, truth: Volume, scheme: LabelScheme
-) -> Volume | None:
-    """Read the prediction on the canonical grid of the truth; None where there is none."""
+    settings: ScoreStage, inputs: Mapping[str, Path], record: CaseRecord, truth: Volume, scheme: LabelScheme
+) -> tuple[Volume | None, list[str]]:
+    """Read the prediction on the canonical grid of the truth, and what was done to it; None where there is none."""
     if "prediction" not in inputs or not (inputs["prediction"] / PREDICTION).is_file():
-        return None
-    predicted = to_canonical(read_mask(inputs["prediction"] / PREDICTION))
-    _require_same_grid(record.case, truth, predicted)
+        return None, []
+    stored = read_mask(inputs["prediction"] / PREDICTION)
+    predicted = on_grid_of(truth, stored, settings.grid, record.case)
     strange = sorted(set(np.unique(predicted.voxels).tolist()) - set(scheme.values))
     if strange:
         rule = f"a prediction holds the labels {list(scheme.values)}"
         raise Refusal(record.case, rule, strange, "predict with the same labels")
-    return predicted
+    note = grid_note(truth, stored)
+    return predicted, [] if note is None else [note]
 
 
-def _require_same_grid(case: str, truth: Volume, predicted: Volume) -> None:
-    if predicted.shape != truth.shape:
-        remedy = "write the prediction on the grid of the first channel"
-        raise Refusal(case, f"the prediction has the scan's shape {truth.shape}", predicted.shape, remedy)
-    gap = distance_voxels(grid_of(predicted), grid_of(truth))
-    if not gap <= SAME_VOXELS:
-        rule = f"no corner of the prediction lies more than {SAME_VOXELS} voxels from the scan's"
-        raise Refusal(case, rule, f"{gap:.4g} voxels", "write the prediction with the affine of the first channel")
+def _read_probability(case: str, folder: Path, truth: Volume, scheme: LabelScheme) -> dict[str, FloatArray]:
+    """Read the tumour's probabilities `(X, Y, Z)`, where they were kept."""
+    path = folder / PROBABILITY
+    if not path.is_file():
+        return {}
+    found = to_canonical(read_image(path))
+    if found.shape != truth.shape:
+        rule = f"probabilities have the scan's shape {truth.shape}"
+        raise Refusal(case, rule, found.shape, "predict the case again, or set predict.probabilities=false")
+    return {scheme.tumour: found.voxels[0]}
 
 
 def _failure(inputs: Mapping[str, Path]) -> str:

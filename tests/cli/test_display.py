@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import logging
+import time
 
 import pytest
 
-from medseg.cli.display import PlainScreen, amount, clock, fraction, remaining, screen, shown
+from medseg.cli.display import PatientScreen, PlainScreen, amount, clock, fraction, remaining, screen, shown
 from medseg.values.progress import Progress, tell
 
 DURATIONS = {0.04: "0.0 s", 48.2: "48 s", 59.9: "1 min 00 s", 320: "5 min 20 s", 7500: "2 h 05 min"}
@@ -57,3 +58,13 @@ def test_what_modules_say_is_shown_as_lines_inside_the_block(capsys: pytest.Capt
     speaker.info("too late")
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["training ends early", "warning: a file with?[31m odd name is damaged"]
+
+
+def test_a_patient_screen_tells_of_long_tasks_only(capsys: pytest.CaptureFixture[str]) -> None:
+    patient = PatientScreen()
+    patient.started["long"] = (time.monotonic() - 60, 0.0)
+    for done in (1, 2, 3):
+        patient.show(Progress("quick", done, 3, "cases"))
+        patient.show(Progress("long", done, 3, "cases"))
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split()[:2] for line in told] == [["long", "1/3"], ["long", "3/3"]]

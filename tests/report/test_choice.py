@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medseg.report.choice import choose, thirds
@@ -42,6 +42,7 @@ def test_cases_without_a_prediction_are_not_chosen() -> None:
 
 
 @pytest.mark.parametrize("amount", [1, 3])
+@settings(deadline=None)
 @given(st.integers(0, 20))
 def test_nobody_comes_twice(amount: int, number: int) -> None:
     ranked = [f"{i:02}" for i in range(number)]

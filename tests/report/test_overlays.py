@@ -4,12 +4,13 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from medseg.report.overlays import Panel, best_slice, cut, draw_case, join, main_plane, paint, window
-from medseg.report.pixels import COLOURS, FILL, frame
+from medseg.report.overlays import Panel, best_slice, cut, draw_case, join, main_plane, window
+from medseg.report.painting import paint
+from medseg.report.pixels import COLOURS, FILL, GAP, Frame, bar_mm, frame
 from medseg.values.volume import Array, BoolArray
 
 
@@ -52,6 +53,7 @@ def test_missed_and_false_colours_reach_the_edge_of_their_voxels() -> None:
     assert (colour[:, 20:] == 0).all()
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.tuples(*[st.floats(0.3, 6)] * 3), st.tuples(*[st.integers(4, 30)] * 3))
 def test_pictures_keep_millimetres(spacing_mm: tuple[float, float, float], shape: tuple[int, int, int]) -> None:
     """A bright box fills every panel exactly as wide and as high as it is in mm, whatever the voxels."""
@@ -75,7 +77,7 @@ def test_anisotropic_voxels_are_drawn_with_their_aspect_ratio() -> None:
     truth[2:18, 2:8, 1:4] = True
     panels = draw_case(image, truth, prediction, (1.0, 1.0, 3.0), side=400)
     sizes = {}
-    for panel in panels[3:]:
+    for panel in (one for one in panels if one.kind == "agreement"):
         yellow = (np.abs(rgb(panel) - tinted(COLOURS[1], 0)).max(axis=2) <= 3) | (rgb(panel) == 255).all(axis=2)
         sizes[panel.plane] = (
             np.ptp(np.flatnonzero(yellow.any(axis=0))) + 1,
@@ -104,19 +106,72 @@ def test_the_letters_say_which_side_is_which() -> None:
         return {side for side, half in halves.items() if half.any()}
 
     black = np.zeros((100, 100), np.uint8)
-    assert inked(frame(black, black, ("R", "", "", ""), 300)) == {"left"}
-    assert inked(frame(black, black, ("", "L", "", ""), 300)) == {"right"}
-    assert inked(frame(black, black, ("", "", "A", ""), 300)) == {"top"}
-    assert inked(frame(black, black, ("", "", "", "P"), 300)) == {"bottom"}
+    assert inked(frame(black, black, Frame(("R", "", "", ""), 300))) == {"left"}
+    assert inked(frame(black, black, Frame(("", "L", "", ""), 300))) == {"right"}
+    assert inked(frame(black, black, Frame(("", "", "A", ""), 300))) == {"top"}
+    assert inked(frame(black, black, Frame(("", "", "", "P"), 300))) == {"bottom"}
 
 
-def test_the_slice_is_that_of_most_truth_then_of_most_prediction() -> None:
+def test_the_slice_is_the_one_with_the_most_to_see_and_mistakes_count_twice() -> None:
     truth, prediction = masks((6, 6, 6))
     assert best_slice(truth, prediction, 2) == 3
     prediction[0:2, 0, 4] = True
     assert best_slice(truth, prediction, 2) == 4
-    truth[0, 0, 1] = True
-    assert best_slice(truth, prediction, 2) == 1
+    truth[0:3, 0, 1] = prediction[0:3, 0, 1] = True
+    assert best_slice(truth, prediction, 2) == 4, "three right voxels weigh less than two false ones"
+    truth[3:5, 0, 1] = prediction[3:5, 0, 1] = True
+    assert best_slice(truth, prediction, 2) == 1, "five weigh more"
+
+
+def test_each_of_three_planes_shows_image_truth_prediction_and_agreement() -> None:
+    image, (truth, prediction) = np.zeros((6, 6, 6)), masks((6, 6, 6))
+    panels = draw_case(image, truth, prediction, (1, 1, 4), side=64)
+    kinds = ["image", "truth", "prediction", "agreement"]
+    assert [panel.kind for panel in panels] == kinds * 3
+    assert [panel.plane for panel in panels[::4]] == ["axial", "coronal", "sagittal"]
+    assert draw_case(image, truth, prediction, (4, 1, 1), side=64)[0].plane == "sagittal"
+    for own in (panels[:4], panels[4:8], panels[8:]):
+        assert len({panel.slice for panel in own}) == 1
+
+
+def test_what_nobody_looked_for_is_not_drawn_and_masks_are_drawn_alone() -> None:
+    image, (truth, prediction) = np.ones((6, 6, 6)), masks((6, 6, 6))
+    prediction[2, 2, 2] = True
+    unknown = draw_case(image, None, prediction, (1, 1, 1), side=64)
+    assert [panel.kind for panel in unknown] == ["image", "prediction"] * 3
+    alone = draw_case(None, truth, prediction, (1, 1, 1), side=64)
+    assert [panel.kind for panel in alone] == ["truth", "prediction", "agreement"] * 3
+    assert (alone[0].slice, alone[0].slices) == (3, 6)
+
+
+def test_masks_alone_lie_where_they_are_in_the_scan() -> None:
+    """Without a body to cut to, the whole grid is the picture: the false block is in its tenth."""
+    truth, prediction = masks((10, 10, 10))
+    prediction[4, 4, 4] = True
+    pixels = rgb(draw_case(None, truth, prediction, (1, 1, 1), side=200)[2])
+    red = np.abs(pixels - tinted(COLOURS[2], 0)).max(axis=2) <= 3
+    assert np.flatnonzero(red.any(axis=0)).tolist() == list(range(100, 120))
+    assert np.flatnonzero(red.any(axis=1)).tolist() == list(range(100, 120))
+
+
+@pytest.mark.parametrize(("pixels_per_mm", "expected"), [(1.0, 50), (3.0, 20), (0.4, 200), (60.0, 1), (120.0, None)])
+def test_the_bar_is_the_longest_round_length_that_fits(pixels_per_mm: float, expected: int | None) -> None:
+    assert bar_mm(300, pixels_per_mm) == expected
+
+
+def test_the_bar_is_as_long_as_it_says() -> None:
+    black = np.zeros((100, 100), np.uint8)
+    pixels = np.asarray(frame(black, black, Frame(("", "", "", ""), 300, 2.5)).convert("L"))
+    assert bar_mm(300, 2.5) == 20
+    assert np.count_nonzero(pixels[300 - 9] > 200) == 20 * 2.5
+
+
+def test_only_the_first_panel_of_a_plane_has_a_bar() -> None:
+    image, (truth, prediction) = np.zeros((30, 30, 30)), masks((30, 30, 30))
+    corners = [
+        np.asarray(p.picture.convert("L"))[-12:, :40] > 200 for p in draw_case(image, truth, prediction, (1, 1, 1))
+    ]
+    assert [bool(corner.any()) for corner in corners] == [True, False, False, False] * 3
 
 
 @pytest.mark.parametrize(
@@ -147,4 +202,4 @@ def test_drawing_changes_no_input_and_repeats_its_bytes() -> None:
     for kept, now in zip(before, (image, truth, prediction), strict=True):
         np.testing.assert_array_equal(kept, now)
     with Image.open(BytesIO(first)) as picture:
-        assert (picture.format, picture.size) == ("PNG", (6 * 64 + 5 * 6, 64))
+        assert (picture.format, picture.size) == ("PNG", (4 * 64 + 3 * GAP, 3 * 64 + 2 * GAP))

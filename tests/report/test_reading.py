@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from medseg.report.reading import open_run
-from medseg.report.wording import number
+from medseg.report.reading import read_curve, read_kept
 from medseg.values.error import Refusal
 from tests.report.tiny_run import make_run
 
@@ -15,35 +15,39 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("run"))
 
 
-def test_a_run_comes_back_from_its_folder(folder: Path) -> None:
-    run = open_run(folder)
-    assert run.region == "tumour"
-    assert run.answer.startswith("On 4 held-out patients with tumour")
-    assert [row["case"] for row in run.worst(2)] == ["gone", "poor"]
-    assert {row["region"] for row in run.rows("core")} == {"core"}
-    assert len(run.curve) == 30
-    assert run.curve[0] == {"step": 1.0, "loss": 1.0, "learning_rate": 0.001, "validation_dice": None}
-    assert run.stages["stages"]["train"]["seconds"] == 2.5
-    assert run.card["labels"] == {"core": 1, "rim": 2}
-    assert run.settings.startswith("name: tiny")
+def test_a_run_is_read_from_its_folder(folder: Path) -> None:
+    kept = read_kept(folder)
+    assert (kept.kind, kept.path, kept.report) == ("run", folder, folder / "report")
+    assert kept.summary["tumour"] == "tumour"
+    assert {row["region"] for row in kept.rows} >= {"core", "rim", "tumour"}
+    assert len(kept.curve) == 30
+    assert kept.text("settings.yaml").startswith("name: tiny")
+    assert kept.record("model/card.json")["labels"] == {"core": 1, "rim": 2}
+    assert (kept.text("nothing.txt"), kept.record("calibration.json")) == ("", {})
 
 
-def test_tables_and_charts_are_html_with_the_numbers(folder: Path) -> None:
-    run = open_run(folder)
-    mean = run.summary["regions"]["tumour"]["dice"]["mean"]
-    assert number(mean) in run.measures()._repr_html_()
-    assert number(run.summary["cohorts"]["tumour"]["dice"]["mean"]) in run.comparison()._repr_html_()
-    assert all(case in run.cases()._repr_html_() for case in run.summary["held_out"])
-    assert run.charts()._repr_html_().count("<svg") == 3
+def test_a_folder_of_scores_alone_is_an_evaluation(folder: Path, tmp_path: Path) -> None:
+    for name in ("scores.csv", "summary.json"):
+        shutil.copyfile(folder / "report" / name, tmp_path / name)
+    kept = read_kept(tmp_path)
+    assert (kept.kind, kept.report, kept.curve) == ("evaluation", tmp_path, [])
+    assert kept.rows == read_kept(folder).rows
 
 
-def test_a_case_with_a_prediction_has_a_picture_and_others_are_refused(folder: Path) -> None:
-    run = open_run(folder)
-    assert run.show("poor").width > run.show("poor").height
-    with pytest.raises(Refusal, match="gone: only scans with a prediction have a picture"):
-        run.show("gone")
+@pytest.mark.parametrize(("there", "value"), [(True, "neither"), (False, "no such folder")])
+def test_a_folder_without_scores_is_refused(tmp_path: Path, there: bool, value: str) -> None:
+    folder = tmp_path / "nothing"
+    if there:
+        folder.mkdir()
+        (folder / "summary.json").write_text("{}")
+    with pytest.raises(Refusal, match=rf"a finished run has report/summary\.json .*, got {value}; check the path"):
+        read_kept(folder)
 
 
-def test_a_folder_without_a_report_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match=r"a finished run has report/summary\.json"):
-        open_run(tmp_path)
+def test_a_curve_has_none_where_nothing_was_measured(tmp_path: Path) -> None:
+    path = tmp_path / "curve.csv"
+    path.write_text("step,loss,validation_dice\n1,0.5,\n2,0.25,0.75\n")
+    assert read_curve(path) == [
+        {"step": 1.0, "loss": 0.5, "validation_dice": None},
+        {"step": 2.0, "loss": 0.25, "validation_dice": 0.75},
+    ]

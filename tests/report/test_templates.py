@@ -73,6 +73,6 @@ def test_a_place_that_cannot_be_written_to_is_no_error(source: Path) -> None:
 
 
 def test_all_pages_compile_and_escape() -> None:
-    for name in ("check.html", "page.html", "notebook.html"):
+    for name in ("check.html", "page.html", "notebook/piece.html"):
         environment().get_template(name)
     assert environment().autoescape is True

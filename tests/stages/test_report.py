@@ -93,7 +93,7 @@ def test_the_page_is_well_formed_and_every_picture_has_a_text(page: Page) -> Non
     assert page.open == []
     pictures = [attributes for tag, attributes in page.elements if tag == "img"]
     assert len(pictures) == 6 * 5
-    assert all(picture["alt"] and str(picture["src"]).startswith("data:image/png;base64,") for picture in pictures)
+    assert all(picture["alt"] and str(picture["src"]).startswith("data:image/webp;base64,") for picture in pictures)
     assert all(attributes.get("aria-label") for tag, attributes in page.elements if tag == "svg")
     assert sum(tag == "h1" for tag, _ in page.elements) == 1
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
@@ -143,7 +143,7 @@ def test_failed_and_refused_scans_are_listed_with_reasons(page: Page, report: Pa
 def test_every_predicted_case_has_a_picture(report: Path) -> None:
     for case in ("good", "fair", "poor", "clean", "alarm"):
         with Image.open(report / "cases" / f"{case}.png") as picture:
-            assert picture.width > 5 * picture.height
+            assert picture.width * 3 == pytest.approx(picture.height * 4, rel=0.02)
 
 
 def test_examples_go_from_worst_to_best_and_show_the_false_alarm(page: Page) -> None:
@@ -221,14 +221,15 @@ def test_a_scan_without_annotation_of_the_tumour_is_shown_and_counts_as_neither(
     assert {"unknown", "tumour not annotated", "failed, tumour not annotated", "failed"} <= set(page.cells)
     assert not any(str(attributes.get("alt")).endswith("of partial") for _, attributes in page.elements)
     with Image.open(out / "cases" / "partial.png") as shown, Image.open(out / "cases" / "poor.png") as whole:
-        assert 2 * whole.height < shown.width < 3 * whole.height
+        assert shown.height == whole.height
+        assert shown.width * 2 == pytest.approx(whole.width, rel=0.02)
 
 
 def test_a_case_that_was_not_scored_is_not_judged_where_nobody_annotated(tmp_path: Path) -> None:
     inputs = make_inputs(tmp_path / "in", (*CASES, Tiny("partial", annotated=("rim",))))
     del inputs["scores/partial"]
     rows = [row for row in read_scores(write(inputs, tmp_path / "out") / "scores.csv") if row["case"] == "partial"]
-    assert {row["region"]: row["dice"] for row in rows} == {"core": None, "rim": 0.0, "tumour": None}
+    assert {row["region"]: row["dice"] for row in rows} == {"core": None, "rim": 0.0, "tumour": None, "healthy": None}
     assert {row["cohort"] for row in rows} == {"unknown"}
 
 

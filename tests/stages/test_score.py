@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from medseg.files.nifti.probabilities import write_probabilities
 from medseg.files.nifti.writing import write_image, write_mask
 from medseg.files.records import CaseRecord, FileRecord, SchemeRecord, write_record
 from medseg.ops.body import BodySettings
@@ -144,6 +145,8 @@ def test_a_missing_prediction_gets_the_worst_scores_and_says_why(case: Case, abs
         assert (row["hd95_mm"], row["assd_mm"], row["volume_predicted_ml"]) == (374.0, 374.0, None)
     assert [found["tumour"][m] for m in ("lesions_truth", "lesions_found", "false_lesions")] == [1, 0, None]
     assert [found["tumour"][m] for m in ("lesion_dice", "lesion_hd95_mm", "lesion_f1")] == [0.0, 374.0, 0.0]
+    assert [found["tumour"][m] for m in ("panoptic_quality", "false_positive_ml")] == [0.0, None]
+    assert found["tumour"]["false_negative_ml"] == pytest.approx(0.5625)
     assert (found["all"]["pixel_accuracy"], found["all"]["miou"]) == (0.0, 0.0)
 
 
@@ -195,6 +198,32 @@ def test_a_prediction_elsewhere_is_refused(case: Case) -> None:
         case.score(ScoreStage())
 
 
+def test_a_prediction_on_another_grid_is_resampled_on_request_and_that_is_noted(case: Case) -> None:
+    fine = AFFINE @ np.diag([0.5, 0.5, 1.0, 1.0])
+    fine[:3, 3] = (AFFINE @ [-0.25, -0.25, 0, 1])[:3]
+    case.predict(tumour_mask().repeat(2, 0).repeat(2, 1), fine)
+    with pytest.raises(Refusal, match=r"the scan's shape \(14, 10, 12\), got \(28, 10, 24\); write .* grid=resample"):
+        case.score(ScoreStage(), "refused")
+    found = case.score(ScoreStage(grid="resample"))
+    assert (found["tumour"]["dice"], found["core"]["hd95_mm"], found["tumour"]["reason"]) == (1.0, 0.0, None)
+    note = "the prediction was resampled to the grid of the truth (it was (28, 10, 24) voxels and not (14, 10, 12))"
+    assert (found["file"]["failed"], found["file"]["notes"]) == (None, [note])
+
+
+def test_probabilities_beside_the_prediction_are_judged(case: Case) -> None:
+    case.predict(tumour_mask())
+    certain = np.where(tumour_mask() > 0, 0.75, 0.25).astype(np.float32)
+    write_probabilities(case.folder / "prediction/probability.nii.gz", certain[None], AFFINE)
+    found = case.score(ScoreStage(body=BodySettings(kind="nonzero", above=0.0)))
+    assert (found["tumour"]["ece"], found["tumour"]["brier"]) == (0.25, 0.0625)
+    assert found["core"]["ece"] is None
+    assert found["file"]["froc"]["lesions"] == 1
+    assert found["file"]["reliability"]["tumour"]["inside"][11] == 150
+    write_probabilities(case.folder / "prediction/probability.nii.gz", certain[None, 1:], AFFINE)
+    with pytest.raises(Refusal, match=r"P1: probabilities have the scan's shape \(14, 10, 12\), got \(13, 10, 12\)"):
+        case.score(ScoreStage(), "again")
+
+
 def test_rounding_in_the_header_is_no_move(case: Case) -> None:
     moved = AFFINE.copy()
     moved[0, 3] += 0.0003
@@ -226,6 +255,6 @@ def test_scoring_changes_neither_truth_nor_prediction() -> None:
         array.setflags(write=False)
     scan = Scan(volume(truth), volume(guess), np.ones(SHAPE, np.bool_))
     scheme = LabelScheme(SCHEME.labels, SCHEME.regions, SCHEME.tumour)
-    rows, lesions = score_scan(scan, scheme, ScoreStage(lesions="glioma"))
-    assert len(rows) == 4
-    assert lesions.found == 1
+    scored = score_scan(scan, scheme, ScoreStage(lesions="glioma"))
+    assert len(scored.rows) == 4
+    assert scored.lesions.found == 1

@@ -50,9 +50,9 @@ def scored(
     body = np.ones(SHAPE, np.bool_)
     body[:2] = False
     scan = Scan(Volume(truth[None], AFFINE), predicted, body, annotated)
-    rows, lesions = score_scan(scan, SCHEME, ScoreSettings(**settings))
-    found = {str(row["region"]): row for row in rows}
-    found["lesions"] = {"sizes": [lesion.ml for lesion in lesions.lesions]}
+    result = score_scan(scan, SCHEME, ScoreSettings(**settings))
+    found = {str(row["region"]): row for row in result.rows}
+    found["lesions"] = {"sizes": [lesion.ml for lesion in result.lesions.lesions]}
     return found
 
 

@@ -22,6 +22,7 @@ from medseg.values.volume import Array
 class Wanted:
     """What is asked for beside labels; on the scan's own voxels, so each costs 2 bytes per voxel (and class).
 
+    joined: outputs that make one map together, the sum of their probabilities; empty for no such map.
     105 classes of a scan of 512 x 512 x 600 voxels take 33 GB: with a `folder` they lie there in a file without a name,
     which goes with the array, else in memory.
     """
@@ -29,9 +30,10 @@ class Wanted:
     probabilities: bool = False
     uncertainty: bool = False
     folder: Path | None = None
+    joined: tuple[int, ...] = ()
 
     def __bool__(self) -> bool:
-        return self.probabilities or self.uncertainty
+        return self.probabilities or self.uncertainty or bool(self.joined)
 
 
 class Maps:
@@ -39,7 +41,7 @@ class Maps:
 
     probabilities: (K, *cropped) at the temperature, which does not change which class is the best.  uncertainty:
     (*cropped), the entropy of them over its largest possible value, 0..1; with sigmoid outputs the mean over the
-    regions. None where not asked for.
+    regions.  joined: (*cropped), the sum over the outputs that were named. None where not asked for.
     """
 
     def __init__(self, wanted: Wanted, activation: Activation, temperature: float, shape: tuple[int, ...]) -> None:
@@ -47,6 +49,8 @@ class Maps:
         self._temperature = temperature
         self.probabilities = _room(shape, wanted.folder) if wanted.probabilities else None
         self.uncertainty = _room(shape[1:], wanted.folder) if wanted.uncertainty else None
+        self.joined = _room(shape[1:], wanted.folder) if wanted.joined else None
+        self._outputs = list(wanted.joined)
 
     def write(self, scores: Tensor, place: tuple[slice, slice, slice]) -> None:
         """Fill the box `place` from probabilities (K, *box) float32, as the network has given them."""
@@ -55,6 +59,8 @@ class Maps:
             self.probabilities[(slice(None), *place)] = found.half().numpy()
         if self.uncertainty is not None:
             self.uncertainty[place] = entropy(found, self._activation).half().numpy()
+        if self.joined is not None:
+            self.joined[place] = found[self._outputs].sum(0).clamp(0, 1).half().numpy()
 
 
 def entropy(scores: Tensor, activation: Activation) -> Tensor:

@@ -24,11 +24,12 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Restored:
-    """classes: uint8 (*cropped).  probabilities: float16 (K, *cropped).  uncertainty: float16 (*cropped), 0..1."""
+    """classes: uint8 (*cropped).  probabilities: float16 (K, *cropped).  uncertainty and joined: float16 (*cropped)."""
 
     classes: Array
     probabilities: Array | None = None
     uncertainty: Array | None = None
+    joined: Array | None = None
 
 
 class Restorer:
@@ -79,7 +80,7 @@ class Restorer:
         self._before = None
         if self._maps is None:
             return Restored(self._classes)
-        return Restored(self._classes, self._maps.probabilities, self._maps.uncertainty)
+        return Restored(self._classes, self._maps.probabilities, self._maps.uncertainty, self._maps.joined)
 
     def _restore(self, scores: Tensor, brick: Brick) -> None:
         if self._maps is None:

@@ -29,14 +29,15 @@ class Segmented:
     """A segmented scan on its cropped grid, canonical axes.
 
     classes: uint8 (*cropped), class indices after post-processing.  probabilities: float16 (K, *cropped), and
-    uncertainty: float16 (*cropped), 0..1, at the card's temperature and before post-processing, None unless they were
-    wanted.  notes: what was done in another way than asked for.
+    uncertainty and joined: float16 (*cropped), 0..1, at the card's temperature and before post-processing, None unless
+    they were wanted.  notes: what was done in another way than asked for.
     """
 
     classes: Array
     confidence: Confidence
     probabilities: Array | None = None
     uncertainty: Array | None = None
+    joined: Array | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -72,6 +73,7 @@ def segment_prepared(
         confidence=_with_forecast(certainty.confidence(), card),
         probabilities=restored.probabilities,
         uncertainty=restored.uncertainty,
+        joined=restored.joined,
         notes=tuple(dict.fromkeys(notes)),
     )
 

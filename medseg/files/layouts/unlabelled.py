@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -14,10 +13,11 @@ from pydantic import Field
 from medseg.files.layouts import csv_list, loose
 from medseg.files.layouts.brats import SAME, SUFFIXES
 from medseg.files.layouts.find import cases_in, check_names, contents, fitting
+from medseg.files.layouts.rewording import told_of
 from medseg.files.layouts.tree import Tree
 from medseg.files.layouts.values import DataSettings, Found, FoundCase, LayoutName
 from medseg.files.reading import Reading
-from medseg.values.error import Refusal, wrong_setting
+from medseg.values.error import wrong_setting
 
 _GENERIC = re.compile(r"^(image|channel[ _]?\d+|\d+)$", re.ASCII | re.IGNORECASE)
 _OLDER = {newer: older for older, newer in SAME}
@@ -58,7 +58,7 @@ def find_scans(images: Path, settings: ScanSettings, names: Sequence[str], witho
         if channel not in names:
             remedy = "name channels of the model"
             raise wrong_setting(f"data.channels.{channel}", f"is one of {', '.join(names)}", channel, remedy)
-    with _told_of_images():
+    with told_of("images"):
         found = _found(Tree(images, without), settings, names)
     kept = [replace(case, mask=None) for case in found.cases if case.channels or case.mask is None]
     return replace(found, cases=tuple(matched(case, found.channels, names) for case in kept))
@@ -122,16 +122,3 @@ def _layout(tree: Tree, settings: ScanSettings, names: Sequence[str]) -> Literal
     if len(fit) > 1:
         return "auto"  # whoever looks for cases refuses it
     return fit[0] if fit else "scans"
-
-
-@contextmanager
-def _told_of_images() -> Iterator[None]:
-    """Name `images` in the refusals of layouts, which know the folder of a data set by another setting."""
-    try:
-        yield
-    except OSError as error:
-        raise wrong_setting("images", "the folder can be read", error, "check its rights") from error
-    except Refusal as refusal:
-        words = (refusal.subject, refusal.rule, refusal.value, refusal.remedy)
-        subject, rule, value, remedy = (text.replace("data.root", "images") for text in words)
-        raise Refusal(subject, rule, value, remedy, refusal.exit_code, refusal.override) from refusal

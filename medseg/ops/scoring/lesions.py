@@ -1,16 +1,14 @@
-"""Tumours counted one by one: which were found, which were invented, and the lesion-wise scores of BraTS 2023."""
+"""Tumours counted one by one: which were found, which were invented, and what was missed altogether."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import scipy
 
-from medseg.ops.scoring.overlap import Box, count, dice, union_box
-from medseg.ops.scoring.surfaces import drop_flat_axis, hd95_mm, surfaces_between
+from medseg.ops.scoring.components import Components, components
+from medseg.ops.scoring.pair import Pair
 from medseg.values.settings import Settings
 from medseg.values.volume import Array, BoolArray
 
@@ -60,106 +58,41 @@ class LesionCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class LesionScores:
-    """Means over lesions and false positives; without either, Dice and F1 are 1 and the distance is 0."""
+class Strangers:
+    """Volume of predicted components that touch no truth, and of those of the truth that no prediction touches."""
 
-    dice: float
-    hd95_mm: float
-    f1: float
-
-
-@dataclass(slots=True)
-class _Sums:
-    dice: list[float] = field(default_factory=list)
-    hd95_mm: list[float] = field(default_factory=list)
-    matched: set[int] = field(default_factory=set)
-    hits: int = 0
+    false_positive_ml: float
+    false_negative_ml: float
 
 
-def count_lesions(truth: BoolArray, predicted: BoolArray, voxel_ml: float) -> LesionCounts:
+def count_lesions(pair: Pair) -> LesionCounts:
     """Count lesions, components of 26-connected voxels (in one slice 8); one voxel of overlap finds a lesion."""
-    box = union_box(truth, predicted)
-    if box is None:
-        return LesionCounts((), 0)
-    inside, guess = truth[box], predicted[box]
-    lesions, lesion_count = _components(inside)
-    guesses, guess_count = _components(guess)
-    sizes = np.bincount(lesions.ravel(), minlength=lesion_count + 1)
-    found = np.zeros(lesion_count + 1, bool)
-    found[lesions[guess]] = True
-    touching = np.unique(guesses[inside & guess]).size
-    rows = tuple(Lesion(float(sizes[i]) * voxel_ml, bool(found[i])) for i in range(1, lesion_count + 1))
-    return LesionCounts(rows, guess_count - touching)
+    found = set(pair.overlaps.first.tolist())
+    volumes = (pair.lesions.voxels * pair.voxel_ml).tolist()
+    lesions = tuple(Lesion(ml, index in found) for index, ml in enumerate(volumes))
+    return LesionCounts(lesions, len(pair.findings) - len(set(pair.overlaps.second.tolist())))
 
 
-def score_lesions(
-    truth: BoolArray, predicted: BoolArray, spacing_mm: tuple[float, ...], rule: LesionRule
-) -> LesionScores:
-    """Score every lesion of the truth against all predicted components that touch it, after dilation.
+def measure_strangers(pair: Pair) -> Strangers:
+    """Measure what was invented and what was missed as a whole, by components of 18-connected voxels (in a slice 8).
 
-    A missed lesion and a predicted component without a lesion count 0 and `rule.penalty_mm`; lesions of at most
-    `rule.minimum_mm3` are left out, matched or not. F1 counts lesions and components in the same way.
-    Source: the lesion-wise measures of BraTS 2023 (github.com/rachitsaluja/BraTS-2023-Metrics); F1 is ours.
+    Both masks empty: 0 and 0.
+    Source: the false-positive and false-negative volume of autoPET (Gatidis et al. 2022, github.com/lab-midas/autoPET).
     """
-    truth, predicted, spacing_mm = drop_flat_axis(truth, predicted, spacing_mm)
-    components, component_count = _components(predicted)
-    boxes = scipy.ndimage.find_objects(components)
-    voxel_mm3 = float(np.prod(spacing_mm))
-    sums = _Sums()
-    for lesion, near, box in _separate_lesions(truth, rule.dilation):
-        names = [int(name) for name in np.unique(components[box][near]) if name]
-        sums.matched.update(names)
-        if np.count_nonzero(lesion) * voxel_mm3 > rule.minimum_mm3:
-            wide = _join([box, *(boxes[name - 1] for name in names)])
-            _add(sums, _widen(lesion, box, wide), np.isin(components[wide], names), spacing_mm, rule, bool(names))
-    return _scores(sums, component_count - len(sums.matched), rule.penalty_mm)
+    if not pair.is_pinched:  # then what touches by a corner touches in another way too
+        missed, invented = _unshared(pair.lesions, pair.overlaps.first), _unshared(pair.findings, pair.overlaps.second)
+    else:
+        missed, invented = _untouched(pair.truth, pair.predicted), _untouched(pair.predicted, pair.truth)
+    return Strangers(invented * pair.voxel_ml, missed * pair.voxel_ml)
 
 
-def _add(
-    sums: _Sums, lesion: BoolArray, guess: BoolArray, spacing_mm: tuple[float, ...], rule: LesionRule, hit: bool
-) -> None:
-    surfaces = surfaces_between(lesion, guess, spacing_mm)
-    sums.dice.append(dice(count(lesion, guess), "zero") or 0.0)
-    sums.hd95_mm.append(hd95_mm(*surfaces) if surfaces else rule.penalty_mm)
-    sums.hits += hit
+def _unshared(parts: Components, shared: Array) -> int:
+    """Return the voxels of the parts that are not among the shared ones."""
+    left = np.ones(len(parts), np.bool_)
+    left[shared] = False
+    return int(parts.voxels[left].sum())
 
 
-def _scores(sums: _Sums, invented: int, penalty_mm: float) -> LesionScores:
-    total = len(sums.dice) + invented
-    if total == 0:
-        return LesionScores(1.0, 0.0, 1.0)
-    distance = (sum(sums.hd95_mm) + penalty_mm * invented) / total
-    return LesionScores(sum(sums.dice) / total, distance, 2 * sums.hits / (sums.hits + total))
-
-
-def _separate_lesions(truth: BoolArray, dilation: int) -> Iterator[tuple[BoolArray, BoolArray, Box]]:
-    """Yield each lesion, its dilated self, and the box of the scan that both arrays cover."""
-    joined, _ = _components(_dilate(truth, dilation))
-    for name, box in enumerate(scipy.ndimage.find_objects(joined), start=1):
-        lesion = truth[box] & (joined[box] == name)
-        yield lesion, _dilate(lesion, dilation), box
-
-
-def _dilate(mask: BoolArray, times: int) -> BoolArray:
-    """Grow a mask `times` voxels along faces and edges (18 neighbours in 3D, 8 in 2D)."""
-    if times == 0:
-        return mask
-    grown: BoolArray = scipy.ndimage.binary_dilation(mask, scipy.ndimage.generate_binary_structure(mask.ndim, 2), times)
-    return grown
-
-
-def _components(mask: BoolArray) -> tuple[Array, int]:
-    labels, number = scipy.ndimage.label(mask, np.ones((3,) * mask.ndim))
-    return labels, int(number)
-
-
-def _join(boxes: list[Box]) -> Box:
-    starts = np.min([[side.start for side in box] for box in boxes], axis=0)
-    stops = np.max([[side.stop for side in box] for box in boxes], axis=0)
-    return tuple(slice(int(start), int(stop)) for start, stop in zip(starts, stops, strict=True))
-
-
-def _widen(mask: BoolArray, box: Box, wide: Box) -> BoolArray:
-    result = np.zeros(tuple(side.stop - side.start for side in wide), bool)
-    result[tuple(slice(i.start - o.start, i.stop - o.start) for i, o in zip(box, wide, strict=True))] = mask
-    return result
+def _untouched(mask: BoolArray, other: BoolArray) -> int:
+    parts = components(mask, corners=False)
+    return _unshared(parts, np.unique(parts.names[other & mask]) - 1)

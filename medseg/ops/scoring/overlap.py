@@ -121,6 +121,11 @@ def miou(table: Array) -> float:
     return float(np.mean(both[either > 0] / either[either > 0]))
 
 
+def worth(empty: EmptyRule) -> float | None:
+    """Return what a measure of two empty masks is worth; None is undefined."""
+    return {"undefined": None, "one": 1.0, "zero": 0.0}[empty]
+
+
 def require_same_shape(truth: Array, predicted: Array) -> None:
     """Refuse arrays of different shapes, which numpy might stretch over each other."""
     if truth.shape != predicted.shape:
@@ -129,6 +134,4 @@ def require_same_shape(truth: Array, predicted: Array) -> None:
 
 
 def _ratio(part: int, whole: int, empty: EmptyRule) -> float | None:
-    if whole > 0:
-        return part / whole
-    return {"undefined": None, "one": 1.0, "zero": 0.0}[empty]
+    return part / whole if whole > 0 else worth(empty)

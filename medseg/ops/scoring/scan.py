@@ -2,57 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from pydantic import Field
-
 from medseg.ops.scoring import overlap
-from medseg.ops.scoring.lesions import LesionCounts, LesionRule, RuleName, count_lesions, score_lesions
+from medseg.ops.scoring.cells import Cells, Judgement, certainty_cells, lesion_cells, region_cells
+from medseg.ops.scoring.certainty import Certainty, measure_certainty
+from medseg.ops.scoring.froc import Froc, failed_froc, measure_froc
+from medseg.ops.scoring.ground import Ground, Scan
+from medseg.ops.scoring.lesions import LesionCounts, LesionRule, count_lesions
+from medseg.ops.scoring.pair import Pair
 from medseg.ops.scoring.rows import ALL, HEALTHY, UNKNOWN
-from medseg.ops.scoring.surfaces import diagonal_mm, measure_surfaces
+from medseg.ops.scoring.settings import ScoreSettings
+from medseg.ops.scoring.surfaces import diagonal_mm
 from medseg.values.labels import LabelScheme
-from medseg.values.settings import Settings
-from medseg.values.volume import BoolArray, Volume
 
-
-class ScoreSettings(Settings):
-    """What counts as near, what two empty masks are worth, how lesions are told apart."""
-
-    nsd_tolerance_mm: float = Field(default=1.0, ge=0, description="surfaces this close agree")
-    empty: overlap.EmptyRule = Field(
-        default="undefined", description="Dice and its kin where truth and prediction are empty"
-    )
-    lesions: RuleName = Field(default="none", description="BraTS 2023 task whose lesion-wise rule and penalty are used")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scan:
-    """One case on its canonical grid: truth and prediction (None: failed) `(1, X, Y, Z)`, body `(X, Y, Z)`.
-
-    `annotated` names the labels that were looked for, None for all.
-    """
-
-    truth: Volume
-    predicted: Volume | None
-    body: BoolArray
-    annotated: Sequence[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One region of a scan `(X, Y, Z)` in truth and in prediction (None: failed); in neither are `ignored` voxels."""
-
-    truth: BoolArray
-    predicted: BoolArray | None
-    ignored: int
-
+__all__ = ["Row", "Scan", "ScoreSettings", "Scored", "score_scan"]
 
 Row = dict[str, object]
 
 
-def score_scan(scan: Scan, scheme: LabelScheme, settings: ScoreSettings) -> tuple[list[Row], LesionCounts]:
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What was measured in a scan: its rows, and what is pooled over scans of the tumour region.
+
+    reliability: of the regions whose probabilities were kept.  froc: None where those of the tumour were not, or nobody
+    looked for it; a scan whose prediction failed has one without a map.
+    """
+
+    rows: list[Row]
+    lesions: LesionCounts
+    froc: Froc | None
+    reliability: Mapping[str, Certainty]
+
+
+def score_scan(scan: Scan, scheme: LabelScheme, settings: ScoreSettings) -> Scored:
     """Return one row per region, one for healthy tissue and one over all classes, and the lesions of the tumour.
 
     Healthy tissue is the body without tumour. A cell that is not there or None is undefined.
@@ -60,99 +44,81 @@ def score_scan(scan: Scan, scheme: LabelScheme, settings: ScoreSettings) -> tupl
     and lesions they are outside the region in truth and prediction. A region with a label that was not looked for is
     undefined in every cell, failed or not; so is healthy tissue where the tumour region is, and the row over all
     classes where any label is. Then, and where every voxel is ignored, the scan's cohort is "unknown".
+    Refuses a prediction of another shape, and a tolerance for a region that the scheme does not have.
     """
-    kept = _kept(scan, scheme)
-    known = [name for name in scheme.regions if kept.any() and scheme.is_annotated(name, scan.annotated)]
-    pairs = {name: _pair(scan, scheme, name, kept) for name in known}
-    counts = {name: _count_lesions(pair, scan) for name, pair in pairs.items()}
-    cells = {
-        name: _row(pair, scan, settings) | _lesion_cells(pair, counts[name], scan, settings)
-        for name, pair in pairs.items()
-    }
-    tumour = pairs.get(scheme.tumour)
-    if tumour is not None:
-        cells[HEALTHY] = _row(_healthy(tumour, scan.body & kept), scan, settings)
-    if kept.any() and scheme.annotated_classes(scan.annotated) is None:
-        cells[ALL] = _class_cells(scan, scheme, kept)
-    rows = [{"region": name} | cells.get(name, {}) for name in (*scheme.regions, HEALTHY, ALL)]
-    cohort = UNKNOWN if tumour is None else "tumour" if tumour.truth.any() else "healthy"
-    return [row | {"cohort": cohort} for row in rows], counts.get(scheme.tumour, LesionCounts((), 0))
+    settings.demand_regions(scheme.regions)
+    return _Scoring(scan, scheme, settings).scored()
 
 
-def _kept(scan: Scan, scheme: LabelScheme) -> BoolArray:
-    """Return which voxels `(X, Y, Z)` somebody annotated."""
-    truth = scan.truth.voxels[0]
-    if scheme.ignore is None:
-        return np.broadcast_to(np.True_, truth.shape)
-    return np.asarray(truth != scheme.ignore, np.bool_)
+class _Scoring:
+    """One scan on its way through all measures."""
 
+    def __init__(self, scan: Scan, scheme: LabelScheme, settings: ScoreSettings) -> None:
+        self.scan, self.scheme, self.settings = scan, scheme, settings
+        if scan.predicted is not None:
+            overlap.require_same_shape(scan.truth.voxels, scan.predicted.voxels)
+        self.rule = LesionRule(kind=settings.lesions)
+        self.ground = Ground(scan, scheme, self.rule.dilation)
+        diagonal = diagonal_mm(scan.truth.shape, scan.truth.spacing_mm)
+        self.penalty_mm = diagonal if self.rule.kind == "none" else self.rule.penalty_mm
 
-def _pair(scan: Scan, scheme: LabelScheme, region: str, kept: BoolArray) -> Pair:
-    predicted = None if scan.predicted is None else scheme.region(scan.predicted.voxels[0], region) & kept
-    return Pair(scheme.region(scan.truth.voxels[0], region), predicted, kept.size - np.count_nonzero(kept))
+    def scored(self) -> Scored:
+        scheme, annotated = self.scheme, self.scan.annotated
+        looked = self.ground.annotated_voxels > 0
+        known = [name for name in scheme.regions if looked and scheme.is_annotated(name, annotated)]
+        certainty = self._certainty(known)
+        lesions, cohort, cells = LesionCounts((), 0), UNKNOWN, dict[str, Cells]()
+        for name in known:  # one after the other, so that what a region needs in memory goes with it
+            pair = self.ground.pair(name)
+            counts = count_lesions(pair)
+            cells[name] = self._cells(name, pair, counts) | certainty_cells(certainty.get(name))
+            if name == scheme.tumour:
+                lesions, cohort = counts, "tumour" if counts.lesions else "healthy"
+        if scheme.tumour in cells:
+            cells[HEALTHY] = region_cells(self.ground.healthy(self.scan.body), self._how(HEALTHY))
+        if looked and scheme.annotated_classes(annotated) is None:
+            cells[ALL] = self._classes()
+        rows = [{"region": name, **cells.get(name, {}), "cohort": cohort} for name in (*scheme.regions, HEALTHY, ALL)]
+        return Scored(rows, lesions, self._froc(scheme.tumour in cells, lesions), certainty)
 
+    def _cells(self, region: str, pair: Pair, counts: LesionCounts) -> Cells:
+        how = self._how(region)
+        return {**region_cells(pair, how), **lesion_cells(pair, counts, how)}
 
-def _healthy(tumour: Pair, body: BoolArray) -> Pair:
-    guess = None if tumour.predicted is None else body & ~tumour.predicted
-    return Pair(body & ~tumour.truth, guess, tumour.ignored)
+    def _how(self, region: str) -> Judgement:
+        tolerance_mm, voxels = self.settings.tolerance_mm(region), self.ground.annotated_voxels
+        failed = self.scan.predicted is None
+        return Judgement(self.settings.empty, self.rule, tolerance_mm, self.penalty_mm, voxels, failed)
 
+    def _certainty(self, known: Sequence[str]) -> dict[str, Certainty]:
+        """Judge the probabilities of regions on the body: see `measure_certainty`."""
+        if self.scan.predicted is None or not self.scan.probabilities:
+            return {}
+        judged = self.ground.judged(self.scan.body)
+        return {
+            name: measure_certainty(
+                self.ground.flat(self.scan.probabilities[name]),
+                self.ground.whole(self.ground.masks(name)[0]),
+                judged,
+            )
+            for name in known
+            if name in self.scan.probabilities
+        }
 
-def _row(pair: Pair, scan: Scan, settings: ScoreSettings) -> Row:
-    """Fill the cells of overlap, surfaces and volumes; a failed prediction gets the worst of each."""
-    penalty_mm = _penalty_mm(scan, settings)
-    truth_ml = float(np.count_nonzero(pair.truth)) * scan.truth.voxel_ml
-    if pair.predicted is None:
-        worst: Row = dict.fromkeys(("dice", "iou", "sensitivity", "precision", "specificity", "nsd"), 0.0)
-        return worst | {"hd95_mm": penalty_mm, "assd_mm": penalty_mm, "volume_truth_ml": truth_ml}
-    counts = overlap.count(pair.truth, pair.predicted, pair.ignored)
-    spacing_mm = scan.truth.spacing_mm
-    near = measure_surfaces(pair.truth, pair.predicted, spacing_mm, settings.nsd_tolerance_mm, penalty_mm)
-    predicted_ml = counts.predicted * scan.truth.voxel_ml
-    return {
-        "dice": overlap.dice(counts, settings.empty),
-        "iou": overlap.iou(counts, settings.empty),
-        "sensitivity": overlap.sensitivity(counts, settings.empty),
-        "precision": overlap.precision(counts, settings.empty),
-        "specificity": overlap.specificity(counts),
-        "hd95_mm": near.hd95_mm,
-        "assd_mm": near.assd_mm,
-        "nsd": near.nsd,
-        "volume_truth_ml": truth_ml,
-        "volume_predicted_ml": predicted_ml,
-        "volume_error_ml": predicted_ml - truth_ml,
-    }
+    def _froc(self, known: bool, lesions: LesionCounts) -> Froc | None:
+        """Follow the tumour's map over all thresholds; what nobody annotated is no finding."""
+        if known and self.scan.predicted is None:
+            return failed_froc(len(lesions.lesions))
+        tumour = self.scheme.tumour
+        if not known or tumour not in self.scan.probabilities:
+            return None
+        probability = self.ground.flat(self.scan.probabilities[tumour])
+        if self.ground.kept is not None:
+            probability = probability * self.ground.kept
+        return measure_froc(probability, self.ground.whole(self.ground.masks(tumour)[0]))
 
-
-def _count_lesions(pair: Pair, scan: Scan) -> LesionCounts:
-    guess = np.zeros_like(pair.truth) if pair.predicted is None else pair.predicted
-    return count_lesions(pair.truth, guess, scan.truth.voxel_ml)
-
-
-def _lesion_cells(pair: Pair, counts: LesionCounts, scan: Scan, settings: ScoreSettings) -> Row:
-    failed = pair.predicted is None
-    cells: Row = {
-        "lesions_truth": len(counts.lesions),
-        "lesions_found": counts.found,
-        "false_lesions": None if failed else counts.false_lesions,
-    }
-    rule = LesionRule(kind=settings.lesions)
-    if rule.kind == "none":
-        return cells
-    if pair.predicted is None:
-        return cells | {"lesion_dice": 0.0, "lesion_hd95_mm": rule.penalty_mm, "lesion_f1": 0.0}
-    scores = score_lesions(pair.truth, pair.predicted, scan.truth.spacing_mm, rule)
-    return cells | {"lesion_dice": scores.dice, "lesion_hd95_mm": scores.hd95_mm, "lesion_f1": scores.f1}
-
-
-def _class_cells(scan: Scan, scheme: LabelScheme, kept: BoolArray) -> Row:
-    if scan.predicted is None:
-        return {"pixel_accuracy": 0.0, "miou": 0.0}
-    truth, guess = (scheme.to_indices(volume.voxels[0][kept]) for volume in (scan.truth, scan.predicted))
-    table = overlap.confusion(truth, guess, len(scheme.values))
-    return {"pixel_accuracy": overlap.pixel_accuracy(table), "miou": overlap.miou(table)}
-
-
-def _penalty_mm(scan: Scan, settings: ScoreSettings) -> float:
-    """Return the distance of a region that only one side has: the scan's diagonal, or the number of BraTS."""
-    rule = LesionRule(kind=settings.lesions)
-    return diagonal_mm(scan.truth.shape, scan.truth.spacing_mm) if rule.kind == "none" else rule.penalty_mm
+    def _classes(self) -> Cells:
+        if self.scan.predicted is None:
+            return {"pixel_accuracy": 0.0, "miou": 0.0}
+        table = self.ground.table()
+        return {"pixel_accuracy": overlap.pixel_accuracy(table), "miou": overlap.miou(table)}

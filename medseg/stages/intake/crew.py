@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 
 from medseg.stages.intake.worker import Work, Worker
 
-_FEWEST = 17  # pieces of work that are worth the start of processes
+FEWEST = 17  # looks at cases that are worth the start of processes
 _AHEAD = 2  # pieces in the hands of one worker, so that it need not wait for the next
 
 
@@ -105,12 +105,15 @@ class Crew:
 
 
 @contextmanager
-def shared_out(work: Work, pieces: int, most: int) -> Iterator[Callable[[int], Future[bytes] | Awaited]]:
+def shared_out(
+    work: Work, pieces: int, most: int, fewest: int = FEWEST
+) -> Iterator[Callable[[int], Future[bytes] | Awaited]]:
     """Yield what takes a number and promises the bytes that `work` makes of it, up to `most` at the same time.
 
-    Where the block ends, unfinished work is given up. `pieces` is how much work there will be at most.
+    Where the block ends, unfinished work is given up. `pieces` is how much work there will be at most; processes are
+    started for it where it is at least `fewest`.
     """
-    if most > 1 and pieces >= _FEWEST and can_fork():
+    if most > 1 and pieces >= fewest and can_fork():
         crew = Crew(work, most)
         try:
             yield crew.submit

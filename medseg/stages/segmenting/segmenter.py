@@ -27,15 +27,16 @@ from medseg.values.machine import Machine
 from medseg.values.volume import Array, FloatArray
 
 NOTHING = Wanted()
-_LEVELS = 65535
+# Of a scan's intensities these percentiles become black and white, found on this many voxels along an edge.
+_RANGE, _FEW = (0.1, 99.9), 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ready:
     """A scan that waits for the network: image float32 (C, *prepared), and the way back to its own grid.
 
-    shown: its first channel within the crop, (*cropped) on canonical axes, in 65,536 levels of grey, for the picture.
-    findings: what is unlike the training scans.  notes: what was odd about its files.
+    shown: its first channel within the crop, uint8 (*cropped) on canonical axes, all but its extremes in levels of
+    grey, for the picture.  findings: what is unlike the training scans.  notes: what was odd about its files.
     """
 
     image: FloatArray
@@ -97,11 +98,12 @@ class Segmenter:
 
 
 def _shown(taken: Taken, prepared: Prepared) -> Array:
-    """Copy the first channel that is there out of the crop, in little memory, so that the whole scan need not stay."""
+    """Copy the first channel that is there out of the crop, in a byte per voxel, so that the scan need not stay."""
     first = next(index for index in range(len(taken.image.voxels)) if index not in taken.missing)
     channel = taken.image.voxels[first][prepared.placement.box]
-    low, high = float(channel.min()), float(channel.max())
-    levels = np.empty(channel.shape, np.uint16)
-    for plane, grey in zip(channel, levels, strict=True):
-        grey[...] = (plane - low) * (_LEVELS / max(high - low, np.finfo(np.float32).tiny))
-    return levels
+    low, high = np.percentile(channel[tuple(slice(None, None, max(1, n // _FEW)) for n in channel.shape)], _RANGE)
+    scale = 255 / (high - low) if high > low else 0.0
+    greys = np.empty(channel.shape, np.uint8)
+    for plane, grey in zip(channel, greys, strict=True):
+        grey[...] = np.clip((plane - low) * scale, 0, 255)
+    return greys

@@ -1,4 +1,4 @@
-"""Lesions: the BraTS 2023 rule against a slow transcription of its steps, counting, degenerate scans."""
+"""Lesions: the BraTS 2023 rule against a slow transcription of its steps, counting, volumes, degenerate scans."""
 
 from __future__ import annotations
 
@@ -6,25 +6,38 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from medseg.ops.scoring.lesions import LesionRule, RuleName, count_lesions, score_lesions
+from medseg.ops.scoring.lesions import LesionCounts, LesionRule, RuleName, count_lesions, measure_strangers
+from medseg.ops.scoring.lesionwise import LesionScores, score_lesions
+from medseg.ops.scoring.pair import Pair, pair_of
 from medseg.ops.scoring.surfaces import hd95_mm, surfaces_between
 from medseg.values.volume import BoolArray
+from tests.ops.scoring.pairs import all_pairs
 
 ALL_NEIGHBOURS = np.ones((3, 3, 3))
-FACES_AND_EDGES = ndimage.generate_binary_structure(3, 2)
+
+
+def scores(truth: BoolArray, predicted: BoolArray, spacing_mm: tuple[float, ...], rule: LesionRule) -> LesionScores:
+    return score_lesions(pair_of(truth, predicted, spacing_mm, rule.dilation), rule)
+
+
+def counts(truth: BoolArray, predicted: BoolArray, voxel_ml: float) -> LesionCounts:
+    edges = (1.0,) * truth.ndim
+    return count_lesions(Pair(truth, predicted, edges, voxel_ml))
 
 
 def slow_scores(
     truth: BoolArray, predicted: BoolArray, spacing_mm: tuple[float, ...], rule: LesionRule
 ) -> tuple[float, float, float]:
     """Follow the five steps on the whole scan, one mask after the other."""
-    components, component_count = ndimage.label(predicted, ALL_NEIGHBOURS)
-    grown = ndimage.binary_dilation(truth, FACES_AND_EDGES, rule.dilation)
-    joined, lesion_count = ndimage.label(grown, ALL_NEIGHBOURS)
+    neighbours = np.ones((3,) * truth.ndim)
+    faces_and_edges = ndimage.generate_binary_structure(truth.ndim, 2)
+    components, component_count = ndimage.label(predicted, neighbours)
+    grown = ndimage.binary_dilation(truth, faces_and_edges, rule.dilation)
+    joined, lesion_count = ndimage.label(grown, neighbours)
     dice, distance, matched, hits = [], [], set(), 0
     for number in range(1, lesion_count + 1):
         lesion = truth & (joined == number)
-        near = ndimage.binary_dilation(lesion, FACES_AND_EDGES, rule.dilation)
+        near = ndimage.binary_dilation(lesion, faces_and_edges, rule.dilation)
         touching = [k for k in range(1, component_count + 1) if ((components == k) & near).any()]
         matched |= set(touching)
         if lesion.sum() * np.prod(spacing_mm) <= rule.minimum_mm3:
@@ -66,9 +79,45 @@ def test_scores_follow_the_five_steps(kind: RuleName) -> None:
     rule = LesionRule(kind=kind)
     for seed in range(25):
         truth, predicted, spacing_mm = scattered(seed)
-        found = score_lesions(truth, predicted, spacing_mm, rule)
+        found = scores(truth, predicted, spacing_mm, rule)
         expected = slow_scores(truth, predicted, spacing_mm, rule)
         assert (found.dice, found.hd95_mm, found.f1) == pytest.approx(expected, abs=1e-9), seed
+
+
+@pytest.mark.parametrize("kind", ["glioma", "metastases"])
+def test_scores_follow_the_five_steps_on_500_pairs_2d_and_degenerate_ones_among_them(kind: RuleName) -> None:
+    rule = LesionRule(kind=kind)
+    for masks in all_pairs():
+        found = scores(masks.truth, masks.predicted, masks.spacing_mm, rule)
+        expected = slow_scores(masks.truth, masks.predicted, masks.spacing_mm, rule)
+        assert (found.dice, found.hd95_mm, found.f1) == pytest.approx(expected, abs=1e-9), masks.kind
+
+
+def lost(mask: BoolArray, other: BoolArray) -> int:
+    """Count the voxels of parts, joined by faces and edges, of which the other mask has none."""
+    names, number = ndimage.label(mask, ndimage.generate_binary_structure(mask.ndim, 2))
+    parts = [names == name for name in range(1, number + 1)]
+    return sum(int(part.sum()) for part in parts if not (part & other).any())
+
+
+def test_volumes_of_what_touches_nothing_are_those_of_a_loop_over_components() -> None:
+    seen = set()
+    for masks in all_pairs():
+        found = measure_strangers(pair_of(masks.truth, masks.predicted, masks.spacing_mm))
+        voxel_ml = float(np.prod(masks.spacing_mm)) / 1000
+        expected = lost(masks.predicted, masks.truth) * voxel_ml, lost(masks.truth, masks.predicted) * voxel_ml
+        assert (found.false_positive_ml, found.false_negative_ml) == pytest.approx(expected, abs=1e-12)
+        seen.add((expected[0] > 0, expected[1] > 0))
+    assert len(seen) == 4
+
+
+def test_a_part_that_touches_by_a_corner_is_another_one_for_the_volumes_alone() -> None:
+    truth = np.zeros((4, 4, 4), np.bool_)
+    predicted = truth.copy()
+    truth[0, 0, 0] = predicted[0, 0, 0] = predicted[1, 1, 1] = True
+    pair = Pair(truth, predicted, (1.0, 1.0, 1.0), voxel_ml=2.0)
+    assert measure_strangers(pair).false_positive_ml == 2.0
+    assert count_lesions(pair).false_lesions == 0
 
 
 @pytest.mark.parametrize(
@@ -85,8 +134,8 @@ def test_dilation_joins_neighbours_and_keeps_strangers_apart() -> None:
     truth[2:8, 2:8, 2:8] = truth[11:17, 2:8, 2:8] = truth[30:36, 2:8, 2:8] = True
     half = truth.copy()
     half[:17] = False
-    joined = score_lesions(truth, half, (1.0, 1.0, 1.0), LesionRule(kind="glioma"))
-    apart = score_lesions(truth, half, (1.0, 1.0, 1.0), LesionRule(kind="meningioma"))
+    joined = scores(truth, half, (1.0, 1.0, 1.0), LesionRule(kind="glioma"))
+    apart = scores(truth, half, (1.0, 1.0, 1.0), LesionRule(kind="meningioma"))
     assert (joined.dice, apart.dice) == pytest.approx((1 / 2, 1 / 3))
     assert (joined.hd95_mm, apart.hd95_mm) == pytest.approx((374 / 2, 374 * 2 / 3))
     assert (joined.f1, apart.f1) == pytest.approx((2 / 3, 2 / 4))
@@ -98,18 +147,18 @@ def test_small_lesions_are_left_out_matched_or_not_and_shield_what_touches_them(
     predicted = np.zeros_like(truth)
     predicted[2, 2, 3] = True
     rule = LesionRule(kind="glioma")
-    shielded = score_lesions(truth, predicted, (1.0, 1.0, 1.0), rule)
+    shielded = scores(truth, predicted, (1.0, 1.0, 1.0), rule)
     assert (shielded.dice, shielded.hd95_mm, shielded.f1) == (1.0, 0.0, 1.0)
     predicted[9, 9, 9] = True
-    invented = score_lesions(truth, predicted, (1.0, 1.0, 1.0), rule)
+    invented = scores(truth, predicted, (1.0, 1.0, 1.0), rule)
     assert (invented.dice, invented.hd95_mm, invented.f1) == (0.0, 374.0, 0.0)
 
 
 def test_nothing_there_and_nothing_found_is_perfect() -> None:
     empty = np.zeros((5, 6, 7), np.bool_)
-    found = score_lesions(empty, empty, (1.0, 1.0, 1.0), LesionRule(kind="metastases"))
+    found = scores(empty, empty, (1.0, 1.0, 1.0), LesionRule(kind="metastases"))
     assert (found.dice, found.hd95_mm, found.f1) == (1.0, 0.0, 1.0)
-    assert count_lesions(empty, empty, 1.0).lesions == ()
+    assert counts(empty, empty, 1.0).lesions == ()
 
 
 def test_one_slice_is_scored_in_its_plane() -> None:
@@ -117,15 +166,15 @@ def test_one_slice_is_scored_in_its_plane() -> None:
     predicted = truth.copy()
     truth[3:13, 3:13] = True
     predicted[3:13, 5:15] = True
-    found = score_lesions(truth, predicted, (1.0, 1.0, 1.0), LesionRule(kind="metastases"))
+    found = scores(truth, predicted, (1.0, 1.0, 1.0), LesionRule(kind="metastases"))
     assert found.hd95_mm == pytest.approx(2.0)
-    assert count_lesions(truth, predicted, 0.001).found == 1
+    assert counts(truth, predicted, 0.001).found == 1
 
 
 def test_lesions_are_26_connected_components_touched_by_the_prediction() -> None:
     for seed in range(30):
         truth, predicted, _ = scattered(seed)
-        found = count_lesions(truth, predicted, 0.5)
+        found = counts(truth, predicted, 0.5)
         lesions, number = ndimage.label(truth, ALL_NEIGHBOURS)
         expected = [
             (float((lesions == k).sum() * 0.5), bool(predicted[lesions == k].any())) for k in range(1, number + 1)
@@ -139,7 +188,7 @@ def test_lesions_are_26_connected_components_touched_by_the_prediction() -> None
 def test_voxels_that_share_a_corner_are_one_lesion() -> None:
     truth = np.zeros((4, 4, 4), np.bool_)
     truth[0, 0, 0] = truth[1, 1, 1] = truth[3, 3, 3] = True
-    found = count_lesions(truth, np.zeros_like(truth), 1.0)
+    found = counts(truth, np.zeros_like(truth), 1.0)
     assert [lesion.ml for lesion in found.lesions] == [2.0, 1.0]
     assert found.found == 0
 
@@ -147,7 +196,7 @@ def test_voxels_that_share_a_corner_are_one_lesion() -> None:
 def test_masks_are_left_as_they_were() -> None:
     truth, predicted, spacing_mm = scattered(4)
     before = truth.copy(), predicted.copy()
-    score_lesions(truth, predicted, spacing_mm, LesionRule(kind="glioma"))
-    count_lesions(truth, predicted, 1.0)
+    scores(truth, predicted, spacing_mm, LesionRule(kind="glioma"))
+    measure_strangers(pair_of(truth, predicted, spacing_mm))
     assert np.array_equal(truth, before[0])
     assert np.array_equal(predicted, before[1])

@@ -1,0 +1,1 @@
+"""Any two folders of masks, held against each other: `medseg evaluate`."""

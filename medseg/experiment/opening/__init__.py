@@ -1,0 +1,1 @@
+"""Data sets and finished runs, opened for Python programs and notebooks."""

@@ -1,0 +1,1 @@
+"""What Python programs and notebooks get of a run: tables, pictures, and a viewer."""

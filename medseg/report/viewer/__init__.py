@@ -1,0 +1,1 @@
+"""The interactive viewer of the report: scans made small, NiiVue, and the piece of page that joins them."""

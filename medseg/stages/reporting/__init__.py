@@ -1,0 +1,1 @@
+"""What turns scored cases into scores.csv, summary.json, report.html and pictures."""
