@@ -202,12 +202,16 @@ def test_a_difference_within_what_seeds_do_is_called_that(here: Path, capsys: py
 
 
 def test_seeds_of_one_experiment_tell_what_seeds_do(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for seed in (1, 2):
+    for seed in (1, 2, 3):
         write_run(Path(f"sweep/x_{seed}"), scans(better(0.01 * seed)), seed=seed)
-    assert main(["compare", "runs=[sweep/x_1,sweep/x_2]", "out=out"]) == 0
+    assert main(["compare", "runs=[sweep/x_1,sweep/x_2,sweep/x_3]", "out=out"]) == 0
+    told = capsys.readouterr().out
+    assert "x (3 seeds): Over 3 runs with 3 seeds, another seed alone changes the mean Dice" in told
+    assert main(["compare", "runs=[sweep/x_1,sweep/x_2]", "out=two"]) == 0
     told = capsys.readouterr().out
     assert "tumour: x_2 is better than x_1 by 1.0 Dice points [" in told
-    assert "x (2 seeds): Over 2 runs with 2 seeds, another seed alone changes the mean Dice" in told
+    apart = "Two runs with different seeds lie 1.0 Dice points apart, which is too few of them to say what seeds alone do."
+    assert f"x (2 seeds): {apart}" in told
 
 
 def test_failed_scans_count_as_the_worst_and_are_listed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from medseg.ops.statistics.intervals import student
 from medseg.values.error import Refusal
 
 Values = Mapping[str, float | None]
+_LEAST_FREEDOM = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,14 @@ def seeds_move(spreads: Sequence[Spread], first_runs: int = 1, second_runs: int 
     """Return how far apart two results of the same settings come to lie by the seed alone, in 95 % of the times.
 
     spreads: of every group of runs at hand; their variances are pooled.  A result is the mean of `first_runs` runs, the
-    other that of `second_runs`. None where no group has two seeds. With three seeds or so the spread itself is barely
-    known, which makes the range wide: it is an honest one for the next pair of runs.
+    other that of `second_runs`. None with fewer than two degrees of freedom, which two runs of one group are: a single
+    difference says next to nothing about its range. With three seeds or so the spread is barely known, which makes the
+    range wide: it is an honest one for the next pair of runs.
     Source: prediction interval of a difference with an estimated variance, Student's t.
     """
     known = [(spread.rerun_sd, spread.freedom) for spread in spreads if spread.rerun_sd is not None and spread.freedom]
     freedom = sum(count for _, count in known)
-    if not freedom:
+    if freedom < _LEAST_FREEDOM:
         return None
     variance = sum(deviation**2 * count for deviation, count in known) / freedom
     return student(freedom) * sqrt(variance * (1 / first_runs + 1 / second_runs))

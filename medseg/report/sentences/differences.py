@@ -62,9 +62,12 @@ def wins_sentence(found: Comparison, told: Told, p_holm: float | None = None) ->
 
 def seeds_sentence(spread: Spread, moves: float | None, measure: str = "dice") -> str:
     """Say what nothing but another seed does to the mean of a run; `moves` is that of `seeds_move`, in the raw unit."""
-    if spread.rerun_sd is None or moves is None:
+    if spread.rerun_sd is None:
         return f"What seeds alone do to the result is not known: {count(spread.runs, 'run')}, never two on one fold."
     name, words, factor = WORDS[measure]
+    if moves is None:
+        apart = f"{amount(spread.rerun_sd * 2**0.5 * factor)} {words}"
+        return f"Two runs with different seeds lie {apart} apart, which is too few of them to say what seeds alone do."
     moved = f"{amount(moves * factor)} {words}"
     text = (
         f"Over {count(spread.runs, 'run')} with {count(spread.seeds, 'seed')}, another seed alone changes the mean "
