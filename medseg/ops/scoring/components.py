@@ -36,15 +36,40 @@ def components(mask: BoolArray, corners: bool = True) -> Components:
     """Find the connected parts of a mask, 2D or 3D; an empty mask has none.
 
     Neighbours share a face, an edge or a corner (26 of them, in 2D 8); without `corners` a face or an edge (18, in 2D
-    8 as well).
+    8 as well). Parts are numbered by their first voxel, as scipy does.
+    Source: He et al. 2008, run-based labelling; a mask has far fewer runs along its last axis than voxels.
     """
-    if mask.size == 0:
-        return Components(np.zeros(mask.shape, np.int32), np.zeros(0, np.int64))
-    reach = mask.ndim if corners else 2
-    structure = scipy.ndimage.generate_binary_structure(mask.ndim, reach)
-    names: Array = np.empty(mask.shape, np.int32)
-    number = scipy.ndimage.label(mask, structure, output=names)
-    return Components(names, np.bincount(names[mask], minlength=number + 1)[1:])
+    names = np.zeros(mask.shape, np.int32)
+    if not mask.any():
+        return Components(names, np.zeros(0, np.int64))
+    spaced = mask if mask.ndim == 3 else mask[None]
+    # An empty plane behind every row and every slice: nothing is the neighbour of what begins the next one.
+    guarded = np.zeros((spaced.shape[0], spaced.shape[1] + 1, spaced.shape[2] + 1), np.int8)
+    guarded[:, :-1, :-1] = spaced
+    steps = np.diff(guarded.ravel(), prepend=np.int8(0))
+    starts, stops = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    parts = _joined(starts, stops, guarded.shape[1:], corners)
+    lengths = stops - starts
+    names[mask] = np.repeat(parts + 1, lengths)
+    return Components(names, np.bincount(parts, lengths).astype(np.int64))
+
+
+def _joined(starts: Array, stops: Array, plane: tuple[int, ...], corners: bool) -> Array:
+    """Return which part each run belongs to, from 0 in the order of the runs; `plane` is (rows, voxels of a row)."""
+    row, slice_ = plane[1], plane[0] * plane[1]
+    pairs = []
+    for offset, straight in ((row, True), (slice_ - row, False), (slice_, True), (slice_ + row, False)):
+        reach = int(straight or corners)
+        first = np.searchsorted(stops, starts - offset - reach, "right")
+        last = np.searchsorted(starts, stops - offset + reach, "left")
+        counts = np.maximum(last - first, 0)
+        own = np.repeat(np.arange(len(starts)), counts)
+        begins = np.cumsum(counts) - counts
+        pairs.append((own, np.arange(len(own)) - np.repeat(begins - first, counts)))
+    own, other = (np.concatenate(sides) for sides in zip(*pairs, strict=True))
+    graph = scipy.sparse.coo_array((np.ones(len(own), np.int8), (own, other)), shape=(len(starts), len(starts)))
+    parts: Array = scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
+    return parts
 
 
 def overlaps(first: Components, second: Components) -> Overlaps:
