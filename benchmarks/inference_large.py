@@ -46,9 +46,11 @@ def watched(command: list[str], threads: int) -> dict[str, Any]:
             time.sleep(0.02)
         code = process.wait()
         errors.seek(0)
-        if code and not stopped:
-            raise SystemExit(errors.read()[-3000:])
-    return {"seconds": time.perf_counter() - began, "peak_gb": peak / 1e9, "stopped": stopped}
+        told = errors.read()
+        if code and not stopped and "MemoryError" not in told:
+            raise SystemExit(told[-3000:])
+    found = {"seconds": time.perf_counter() - began, "peak_gb": peak / 1e9, "stopped": stopped}
+    return found | ({"failed": told.strip().splitlines()[-1]} if code and not stopped else {})
 
 
 def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
         write_model(place / "model", WIDTHS, patch, 1, classes, PLANNED)
         write_peer_plan(place, patch, 1, classes)
         own = [sys.executable, str(HERE / "inference_own.py"), str(place), str(place / "out"), "plain", "cpu"]
-        found[str(classes)] = {"medseg": watched(own, asked.threads)}
+        found[str(classes)] = {} if asked.peer_alone else {"medseg": watched(own, asked.threads)}
         print(classes, found[str(classes)], flush=True)
         if asked.peer:
             sizes = [*map(str, shape), str(SPACING), str(PLANNED), str(classes)]
@@ -83,6 +85,8 @@ def table(found: dict[str, Any]) -> str:
             one = both.get(name)
             if one is None:
                 cells.append("not measured yet")
+            elif "failed" in one:
+                cells.append(f"failed: {one['failed'].split(': ', 1)[-1]}")
             elif one["stopped"]:
                 cells.append(f"stopped at {MOST_GB:g} GB after {one['seconds']:.0f} s")
             else:
@@ -96,13 +100,15 @@ def main() -> None:
     parser.add_argument("result", type=Path)
     parser.add_argument("--peer", help="python of an environment with nnunetv2; without it nnU-Net is left out")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--peer-alone", action="store_true", help="leave medseg out")
     parser.add_argument("--classes", type=int, nargs="+", default=[3, 105], help="others keep what the result has")
     parser.add_argument("--dry-run", action="store_true", help="a small scan, to see that it works")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = measure(asked, Path(folder))
     if asked.result.is_file():
-        found["classes"] = json.loads(asked.result.read_text())["classes"] | found["classes"]
+        before = json.loads(asked.result.read_text())["classes"]
+        found["classes"] = before | {name: before.get(name, {}) | one for name, one in found["classes"].items()}
     if asked.peer:
         found["machine"] = machine(asked.peer, ("torch", "numpy"), ("torch", "nnunetv2"))
     asked.result.write_text(json.dumps(found, indent=1) + "\n")
