@@ -210,8 +210,7 @@ def test_seeds_of_one_experiment_tell_what_seeds_do(here: Path, capsys: pytest.C
     assert main(["compare", "runs=[sweep/x_1,sweep/x_2]", "out=two"]) == 0
     told = capsys.readouterr().out
     assert "tumour: x_2 is better than x_1 by 1.0 Dice points [" in told
-    apart = "Two runs with different seeds lie 1.0 Dice points apart, which is too few of them to say what seeds alone do."
-    assert f"x (2 seeds): {apart}" in told
+    assert "x (2 seeds): Two runs with different seeds lie 1.0 Dice points apart, which is too few of them" in told
 
 
 def test_failed_scans_count_as_the_worst_and_are_listed(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
