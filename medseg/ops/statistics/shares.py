@@ -30,4 +30,5 @@ def share_interval(found: Sequence[bool], subjects: Sequence[str]) -> Interval:
     square = _NORMAL_95**2
     middle = (share + square / (2 * amount)) / (1 + square / amount)
     margin = _NORMAL_95 * sqrt(share * (1 - share) / amount + square / (4 * amount**2)) / (1 + square / amount)
-    return max(0.0, middle - margin), min(1.0, middle + margin)
+    # At the bounds the two cancel up to rounding, which nobody should read as a share.
+    return (middle - margin if share > 0 else 0.0), (middle + margin if share < 1 else 1.0)
