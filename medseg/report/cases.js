@@ -1,9 +1,7 @@
-const table = document.querySelector("table.cases"), body = table.tBodies[0], heads = [...table.querySelectorAll("thead th")];
-const rows = [...body.rows], parts = [...form.querySelectorAll("input[name=part]")];
+const table = document.querySelector("table.cases");
+const rows = [...table.tBodies[0].rows], parts = [...form.querySelectorAll("input[name=part]")];
 const cohort = document.getElementById("cohort"), region = document.getElementById("region");
 const measured = JSON.parse(document.getElementById("measured").textContent), first = Number(table.dataset.first);
-const names = new Intl.Collator(undefined, { numeric: true });
-let sorted = null;
 
 const filter = () => {
   const found = searched(), kinds = parts.find((one) => one.checked).value.split(" ").filter(Boolean);
@@ -17,31 +15,7 @@ const filter = () => {
   say(shown, rows.length);
 };
 
-const valueOf = (row, column) => row.cells[column].dataset.sort ?? row.cells[column].textContent.trim();
-const sort = () => {
-  if (sorted === null) return;
-  const down = heads[sorted].getAttribute("aria-sort") === "descending";
-  const compare = (a, b) => {
-    const x = valueOf(a, sorted), y = valueOf(b, sorted);
-    if (x === "" || y === "") return (x === "") - (y === "");
-    const order = isNaN(x) || isNaN(y) ? names.compare(x, y) : x - y;
-    return down ? -order : order;
-  };
-  body.append(...[...rows].sort(compare));
-};
-heads.forEach((head, column) => {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.append(...head.childNodes);
-  head.append(button);
-  button.addEventListener("click", () => {
-    const down = head.getAttribute("aria-sort") === "ascending";
-    heads.forEach((other) => other.removeAttribute("aria-sort"));
-    head.setAttribute("aria-sort", down ? "descending" : "ascending");
-    sorted = column;
-    sort();
-  });
-});
+const sort = sortable(table);
 
 region?.addEventListener("change", () => {
   rows.forEach((row, number) => {

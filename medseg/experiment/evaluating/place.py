@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
@@ -10,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from medseg.experiment.claiming import claimed
 from medseg.values.error import Refusal, wrong_setting
 
 RECORD, SCORES, SUMMARY, PAGE = "evaluate.json", "scores.csv", "summary.json", "report.html"
@@ -26,19 +26,7 @@ def opened(out: Path, read: Iterable[Path]) -> Iterator[Path]:
     cannot be written to, one in which another command is at work, and one with scores that no `evaluate` has put there.
     """
     _check_apart(out, read)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        _check_ours(out)
-        file = (out / _MARK).open("w")
-    except OSError as error:
-        value = f"{out} ({error.strerror})"
-        raise wrong_setting("out", "the folder of the scores must be writable", value, "name another folder") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            rule = "one command at a time works in a folder"
-            raise wrong_setting("out", rule, f"{out}, where another is at work", "wait, or name another one") from None
+    with claimed(out, _MARK, "scores", lambda: _check_ours(out)):
         for name in os.listdir(out):
             if name.startswith(_DRAFT):  # of a command that was killed
                 shutil.rmtree(out / name)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from medseg.experiment.claiming import claimed
 from medseg.experiment.segmenting.writing import own_names
 from medseg.files.layouts.find import FoundCase
 from medseg.values.error import wrong_setting
@@ -28,19 +28,7 @@ def opened(out: Path, images: Path, scans: Path, cases: Sequence[FoundCase]) -> 
     masks that no `segment` has put there: they may be somebody's only ones.
     """
     _check_apart(out, images, scans, cases)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        _check_ours(out, cases)
-        file = (out / _MARK).open("w")
-    except OSError as error:
-        value = f"{out} ({error.strerror})"
-        raise wrong_setting("out", "the folder of the masks must be writable", value, "name another folder") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            rule = "one command at a time works in a folder"
-            raise wrong_setting("out", rule, f"{out}, where another is at work", "wait, or name another one") from None
+    with claimed(out, _MARK, "masks", lambda: _check_ours(out, cases)):
         for name in os.listdir(out):
             if _DRAFT.match(name):
                 (out / name).unlink()
