@@ -53,7 +53,9 @@ class Seen:
         return [text.strip() for text in heads.all_text_contents()]
 
     def open(self, case: str) -> None:
-        self.page.locator(f'table.cases tr[data-case="{case}"] button').first.press("Enter")
+        button = self.page.locator(f'table.cases tr[data-case="{case}"] button').first
+        button.scroll_into_view_if_needed()
+        button.press("Enter")
         self.ready(case)
 
     def ready(self, case: str) -> None:
@@ -71,7 +73,7 @@ class Seen:
 
     def drawn(self) -> Array:
         """What the viewer shows, without the ring around what has the focus: (rows, columns, 3)."""
-        return pixels(self.page.locator("#viewer-canvas").screenshot())[RING:-RING, RING:-RING]
+        return still(self.page.locator("#viewer-canvas"))[RING:-RING, RING:-RING]
 
     def value(self) -> str:
         return self.page.locator("#viewer-value").inner_text()
@@ -79,6 +81,17 @@ class Seen:
 
 def inside(address: str) -> bool:
     return address.startswith(("file:", "data:", "blob:"))
+
+
+def still(part: Locator) -> Array:
+    """Return a picture of a part of the page, taken until two are the same.
+
+    While the page still scrolls, a picture is cut out beside it.
+    """
+    before, now = b"", part.screenshot()
+    while before != now:
+        before, now = now, part.screenshot()
+    return pixels(now)
 
 
 def pixels(content: bytes) -> Array:
@@ -348,7 +361,7 @@ def test_it_looks_as_it_did(seen: Seen, name: str, tmp_path: Path) -> None:
     else:
         picture = seen.page.locator("figure.example img").nth(3)
         picture.scroll_into_view_if_needed()
-        shown = pixels(picture.screenshot())[4:-4, 4:-4]  # where its edge falls between pixels is the page's affair
+        shown = still(picture)[4:-4, 4:-4]  # where its edge falls between pixels is the page's affair
     small = Image.fromarray(shown.astype(np.uint8)).resize(SMALL, Image.Resampling.BOX)
     small.save(tmp_path / f"{name}.png")
     with Image.open(REFERENCES / f"report_{name}.png") as kept:
