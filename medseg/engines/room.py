@@ -1,9 +1,11 @@
-"""How much memory is free, on the computer and on a device."""
+"""How much memory is free, on the computer and on a device, and what becomes of memory that is not needed any more."""
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -11,6 +13,8 @@ import torch
 _MEMINFO = Path("/proc/meminfo")
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUPS = Path("/proc/self/cgroup")
+# M_MMAP_THRESHOLD of <malloc.h>: from how many bytes on an array has memory of its own, and the most it ever comes to.
+_THRESHOLD, _LARGE, _USUAL = -3, 4 << 20, 32 << 20
 
 
 def free_on_host(meminfo: Path = _MEMINFO, cgroups: Path = _CGROUPS, own_groups: Path = _OWN_GROUPS) -> int:
@@ -27,6 +31,23 @@ def free_on_device(device: torch.device) -> int:
     """Return the bytes that are free on a CUDA device, with those that this process keeps for later use."""
     free, _ = torch.cuda.mem_get_info(device)
     return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+
+
+@contextmanager
+def large_arrays_returned() -> Iterator[None]:
+    """For a while, let the memory of an array above 4 MB return to the system at once when it goes, on Linux.
+
+    By itself the C library comes to keep arrays of up to 32 MB for later ones, and the holes between them add up.
+    """
+    choose = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if choose is None:
+        yield
+        return
+    choose(_THRESHOLD, _LARGE)
+    try:
+        yield
+    finally:
+        choose(_THRESHOLD, _USUAL)
 
 
 def _available(meminfo: Path) -> Iterator[int]:

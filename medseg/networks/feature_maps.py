@@ -119,10 +119,10 @@ class Maps:
         if self._made == 0:
             self._pivot = rows.mean(0)
             rows -= self._pivot
-        self._sum += rows.sum(0).double()
-        self._squares += (rows.T @ rows).diagonal().double()
         self._parts.append((self._made, self._spare.copy(values)))
         self._made += len(values)
+        self._sum += rows.sum(0).double()
+        self._squares += rows.square_().sum(0).double()
 
     def normalise(self, norm: NormAct) -> None:
         """Learn how to normalise, once all planes are there."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from medseg.engines.room import free_on_host
 
@@ -63,3 +67,35 @@ def test_what_cannot_be_read_is_not_free(tmp_path: Path) -> None:
 
 def test_this_computer_has_some_and_not_more_than_there_is() -> None:
     assert 0 < free_on_host() <= psutil.virtual_memory().total
+
+
+HOLES = """
+import sys
+from contextlib import nullcontext
+import torch
+from medseg.engines.room import large_arrays_returned
+
+def resident():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
+
+torch.ones(4 << 20)  # after it the C library keeps what is as large
+before = resident()
+with large_arrays_returned() if sys.argv[1] == "returned" else nullcontext():
+    large, small = [], []
+    for _ in range(8):
+        large.append(torch.ones(2 << 20))
+        small.append(torch.ones(1000))  # holds its place above the large one
+    large.clear()
+    print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library is told what to do with memory")
+def test_large_arrays_that_go_leave_no_holes() -> None:
+    kilobytes = {
+        what: int(
+            subprocess.run([sys.executable, "-c", HOLES, what], capture_output=True, text=True, check=True).stdout
+        )
+        for what in ("returned", "kept")
+    }
+    assert kilobytes["returned"] < 8 * KB < 24 * KB < kilobytes["kept"], kilobytes

@@ -15,6 +15,7 @@ from medseg.engines.inference.restoring import NOTHING, Restored, Restorer
 from medseg.engines.inference.settings import InferenceSettings
 from medseg.engines.inference.stream import stream_slabs
 from medseg.engines.packages.package import Card
+from medseg.engines.room import large_arrays_returned
 from medseg.ops.confidence import Confidence
 from medseg.ops.forecast import forecast
 from medseg.ops.placement import Placement, cropped_spacing_mm
@@ -62,7 +63,7 @@ def segment_prepared(
     restorer = _restorer(card, scheme, placement, wanted)
     certainty = Certainty(card.activation, prod(placement.spacing_mm) / 1000)
     frame = Frame(card.plan.patch, card.plan.plane, card.activation, card.mirror_axes)
-    with noted() as notes:
+    with noted() as notes, large_arrays_returned():
         for slab in stream_slabs(members, image, frame, settings, room):
             certainty.add(slab)
             restorer.add(slab)
