@@ -24,7 +24,7 @@ from medseg.ops.statistics.intervals import Clusters, cluster, mean_interval
 from medseg.values.streams import stream
 
 PROMISED_SIZES, PROMISED = (20, 50, 110), (0.93, 0.97)
-SMALL_SIZES = (10,)
+SMALL_SIZES = (6, 8, 10)
 LEVELS = np.array([0.025, 0.975])
 # At this size coverage is nearest to its bounds, and there are two and a half times as many draws.
 FINE = 20

@@ -80,7 +80,7 @@ def _here(torch: Any) -> Part:
     return {
         "device": device,
         "torch": torch.__version__,
-        "cuda": torch.version.cuda,
+        "cuda": torch.version.cuda if torch.cuda.is_available() else None,  # a build for CUDA is no device
         "python": platform.python_version(),
     }
 

@@ -23,7 +23,7 @@ from medseg.engines.training.keeping.journal import Journal
 from medseg.engines.training.keeping.state import start
 from medseg.engines.training.settings import TrainingSettings
 from medseg.engines.training.stepping.setup import Means, build_stepper
-from medseg.engines.training.stepping.step import Stepper
+from medseg.engines.training.stepping.step import Step, Stepper
 from medseg.networks.build import build_network
 from medseg.networks.flops import count_flops
 from medseg.networks.settings import UNet3D
@@ -39,8 +39,8 @@ FIXED = 3  # batches that bare steps take in turn
 def measure(part: dict[str, Any], size: Size, keep: Keep) -> None:
     """Measure one part, `keep` what is known after each piece of it."""
     machine = Machine.model_validate({"threads": gpu_clock.threads(), **part["machine"]})
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = part["tf32"]
     with computing(machine) as device:
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = part["tf32"]
         source = sampler(size, part["batch"], device)
         stepper = _stepper(part, source.plan, machine, device)
         keep(_bare(stepper, list(islice(batches(source, device), FIXED)), device))
@@ -70,17 +70,17 @@ def _bare(stepper: Stepper, fixed: list[Batch], device: torch.device) -> dict[st
     """Take steps on batches that are there already."""
     numbers = count()
 
-    def take() -> torch.Tensor:
-        return stepper.take(fixed[next(numbers) % len(fixed)], 1.0).loss
+    def take() -> Step:
+        return stepper.take(fixed[next(numbers) % len(fixed)], 1.0)  # whose loss is not asked for: that would wait
 
-    first = float(take())
+    first = take().loss
     warming = gpu_clock.warm(take, device, 7 if device.type == "cuda" else 0)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     timed = gpu_clock.seconds_per_step(take, device)
     peak = gpu_clock.peak_gigabytes(device)
     seen = gpu_clock.profile(take, device, 8)
-    losses = {"first_loss": first, "last_loss": float(take())}
+    losses = {"first_loss": first, "last_loss": take().loss}
     return {"warming_seconds": warming, "peak_gigabytes": peak, "bare": timed, "profile": seen, **losses}
 
 

@@ -2,7 +2,9 @@
 
     python benchmarks/inference.py benchmarks/results/inference.json --peer PEER/bin/python [--device cuda] [--dry-run]
 
-PEER is an environment with nnunetv2, pydantic and safetensors; MONAI is the one of this environment. A scan of
+PEER is an environment with nnunetv2, pydantic and safetensors; MONAI is the one of this environment, where there is
+one. medseg need not be installed; needed are torch, numpy, scipy, PyYAML, pydantic, safetensors, nibabel, Pillow and
+Jinja2, and with `--device cuda` Triton. A scan of
 4 x 240 x 240 x 155 voxels, windows of 128 voxels, overlap 0.5, Gaussian weights, three classes, without and with
 mirrors; everybody has the same network, weights and windows, each in a process of its own, one after the other,
 rounds in alternating order. Imports and loading of the weights are not measured (medseg's command loads its weights
@@ -14,20 +16,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from inference_data import CASE, write_model, write_peer_plan, write_scan
 from rounds import environment, machine
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))  # medseg need not be installed
 SHAPE, PATCH, CHANNELS, CLASSES = (240, 240, 155), 128, 4, 3
 WIDTHS = (16, 32, 64, 128, 160, 160)
 FULL_WIDTHS = (32, 64, 128, 256, 320, 320)
@@ -42,7 +47,9 @@ def segment(name: str, asked: argparse.Namespace, folder: Path, mode: str) -> di
     shutil.rmtree(out, ignore_errors=True)  # medseg would find its mask there, and do nothing
     out.mkdir(parents=True)
     command = [python, str(HERE / PROGRAMS[name]), str(folder), str(out), mode, asked.device]
-    surroundings = {**environment(asked.threads), "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
+    own = [] if name == NNUNET else os.environ.get("PYTHONPATH", "").split(os.pathsep)  # the peer has its own packages
+    paths = [str(HERE.parent), str(HERE), *own]
+    surroundings = {**environment(asked.threads), "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     done = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{name}: {done.stderr[-3000:]}")
@@ -51,12 +58,12 @@ def segment(name: str, asked: argparse.Namespace, folder: Path, mode: str) -> di
 
 def agreement(folder: Path, mode: str, names: list[str]) -> dict[str, float]:
     """Return the share of voxels with the same label as ours, for each peer."""
-    import nibabel
+    from medseg.files.scans import read_mask
 
     masks = {}
     for name in names:
         path = next((folder / "out" / name / mode).glob("*.nii.gz"))
-        masks[name] = np.asarray(nibabel.load(path).dataobj).squeeze()
+        masks[name] = read_mask(path).voxels[0]
     return {name: float((mask == masks[OWN]).mean()) for name, mask in masks.items() if name != OWN}
 
 
@@ -68,7 +75,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     write_scan(folder / "images", size, CHANNELS)
     write_model(folder / "model", widths, patch, CHANNELS, CLASSES)
     write_peer_plan(folder, patch, CHANNELS, CLASSES)
-    names = [OWN, MONAI, *([NNUNET] if asked.peer else [])]
+    names = [OWN, *([MONAI] if find_spec("monai") else []), *([NNUNET] if asked.peer else [])]
     found: dict[str, dict[str, list[dict[str, float]]]] = {}
     for mode, rounds in (("plain", asked.rounds), ("mirror", asked.mirror_rounds)):
         for number in range(rounds):
@@ -95,6 +102,15 @@ def table(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def here(libraries: Sequence[str]) -> dict[str, Any]:
+    """Say where this was measured when no peer was."""
+    import torch
+
+    devices = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
+    about = {"cores": os.cpu_count(), "python": platform.python_version(), "devices": devices}
+    return about | {name: metadata.version(name) for name in libraries}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("result", type=Path)
@@ -107,8 +123,8 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         found = measure(asked, Path(folder))
-    libraries = ("torch", "monai", "numpy")
-    where = machine(asked.peer, libraries, ("torch", "nnunetv2")) if asked.peer else {"cores": os.cpu_count()}
+    libraries = [name for name in ("torch", "monai", "numpy") if find_spec(name)]
+    where = machine(asked.peer, libraries, ("torch", "nnunetv2")) if asked.peer else here(libraries)
     found |= {"machine": where, "device": asked.device, "case": CASE}
     asked.result.write_text(json.dumps(found, indent=1) + "\n")
     print(table(found))

@@ -37,18 +37,13 @@ def parse(argv: Sequence[str]) -> Arguments:
             named[NAMED[option]] = value if has_value else _next(waiting, option)
         elif word in {"-m", "--multirun", "-h", "--help", "--version"}:
             flags.add(word)
-        elif word.startswith("-") and not has_value:
-            raise wrong_setting(
-                "command line",
-                "options are -m, --config-dir, --config-name, --help, --version",
-                word,
-                "see medseg --help",
-            )
+        elif word.startswith("-"):
+            remedy = f"settings have no dashes: {word.lstrip('-')}" if has_value else "see medseg --help"
+            rule = "options are -m, --config-dir, --config-name, --help, --version"
+            raise wrong_setting("command line", rule, word, remedy)
         else:
             words.append(word)
-    command = words.pop(0) if words and "=" not in words[0] else ""
-    if command and command not in COMMANDS:
-        raise _unknown(command)
+    command = _command(words)
     wants_help = bool(flags & {"-h", "--help"}) or not (command or "--version" in flags)
     folder = Path(named["config_dir"]) if "config_dir" in named else None
     return Arguments(
@@ -67,6 +62,19 @@ def _next(waiting: Iterator[str], option: str) -> str:
     if value is None:
         raise wrong_setting(option, "a value must follow", "nothing", f"write {option} VALUE")
     return value
+
+
+def _command(words: list[str]) -> str:
+    """Take the command, the first word, out of the words; "" where there are none."""
+    if not words:
+        return ""
+    if "=" in words[0]:
+        name = next((word for word in words if word in COMMANDS), "run")
+        rest = " ".join(word for word in words if word != name)
+        raise wrong_setting("command line", "a command comes first", words[0], f"write medseg {name} {rest}")
+    if words[0] not in COMMANDS:
+        raise _unknown(words[0])
+    return words.pop(0)
 
 
 def _unknown(command: str) -> Refusal:

@@ -13,13 +13,13 @@ from medseg.cli.compose import compose, sweep
 from medseg.cli.display import Screen, clock, say, screen
 from medseg.engines.ranks import current
 from medseg.experiment.order import STAGES, UNTIL, Chain, Outcome
-from medseg.experiment.publish import facts, open_folder, publish, record
+from medseg.experiment.publish import facts, open_folder, publish, record, settings_in
 from medseg.experiment.runner import Foreteller, Line, Unfinished
 from medseg.experiment.settings import ExperimentSettings, read_settings
 from medseg.experiment.showing import asked_batch, publish_batch, show_batch, without_batch
 from medseg.experiment.together import runner_of
 from medseg.pipeline.prune import Entry, entries, remove
-from medseg.pipeline.store import Store
+from medseg.pipeline.store import Store, write_whole
 from medseg.values.error import Refusal, wrong_setting
 from medseg.values.finding import one_line, printable
 from medseg.values.machine import Machine
@@ -58,6 +58,7 @@ def plan(arguments: Arguments) -> int:
     """Print what a run would do, stage by stage, and what it will need."""
     from medseg.experiment.needs import needs
 
+    _refuse_sweep(arguments)
     settings, machine = read_words(arguments, arguments.words, None)
     foretold = Foreteller(Store(Path(machine.store)))
     chain = Chain(settings, foretold, machine)
@@ -75,6 +76,7 @@ def plan(arguments: Arguments) -> int:
 
 def clean(arguments: Arguments) -> int:
     """List the store, or delete drafts, old results or everything."""
+    _refuse_sweep(arguments)
     choices = [word for word in arguments.words if "=" not in word or word.startswith("older=")]
     words = [word for word in arguments.words if word not in choices]
     wanted = _choice(choices)
@@ -83,11 +85,11 @@ def clean(arguments: Arguments) -> int:
     for stage in sorted({entry.stage for entry in found}):
         own = [entry for entry in found if entry.stage == stage]
         say(f"{stage:12} {len(own):5} entries {sum(entry.size_mb for entry in own):10.1f} MB")
-    gone = [entry for entry in found if wanted is not None and _matches(entry, wanted)]
-    for entry in gone:
-        remove(entry)
     if wanted is not None:
-        say(f"deleted {len(gone)} entries, {sum(entry.size_mb for entry in gone):.1f} MB")
+        named = [entry for entry in found if _matches(entry, wanted)]
+        gone = [entry for entry in named if remove(entry)]
+        busy = f"; {len(named) - len(gone)} are being worked on and stay" if len(gone) < len(named) else ""
+        say(f"deleted {len(gone)} entries, {sum(entry.size_mb for entry in gone):.1f} MB{busy}")
     return 0
 
 
@@ -115,20 +117,28 @@ def _run_one(settings: ExperimentSettings, machine: Machine, until: str, shown: 
         settings, until = without_batch(settings), "prepare"
     if not current().leads:
         return _follow(settings, machine, until, step)
+    former = settings_in(settings, machine)
     folder = open_folder(settings, machine)
     told: set[str] = set()
     noted = facts(machine)
     runner = runner_of(current(), machine, noted, lambda line: tell_line(line, told, shown))
     chain = Chain(settings, runner, machine)
-    picture = None
+    picture, aside = None, step is not None
     try:
         chain.walk(until)
         if step is not None:
             picture = publish_batch(show_batch(chain, step), folder, step)
+    except Refusal as refusal:
+        aside = aside or refusal.exit_code == 2
+        raise
     finally:
         reached = chain.outcome if until == "report" else _known(settings, machine)
-        chain.outcome.failed.update(publish(folder, reached, machine.write))
-        record(folder, runner.lines, chain.outcome, settings, noted)
+        if aside and former and "train" not in reached.stages:
+            # A mistyped setting, or a look at a batch, must not cost the model that an earlier command left here.
+            write_whole(folder / "settings.yaml", former)
+        else:
+            chain.outcome.failed.update(publish(folder, reached, machine.write))
+            record(folder, runner.lines, chain.outcome, settings, noted)
     return _finish(chain.outcome, picture or folder, until, shown)
 
 
@@ -152,7 +162,7 @@ def _known(settings: ExperimentSettings, machine: Machine) -> Outcome:
 def tell_line(line: Line, told: set[str], shown: Screen) -> None:
     """One line per stage or failed case; of the many cases of a stage only the first speaks."""
     if line.status == "failed":
-        shown.line(f"{line.stage:12} failed   {line.case}  {line.because}")
+        shown.line(f"{line.stage:12} failed   {printable(line.case)}  {printable(line.because)}")
     elif not line.case or line.stage not in told:
         told.add(line.stage)
         detail = (
@@ -195,6 +205,11 @@ def _foretold_lines(lines: Sequence[Line], stopped: str) -> list[str]:
         rest = STAGES[STAGES.index(stopped) + 1 :]
         texts.extend(f"{stage:12} run: after {stopped}" for stage in rest)
     return texts
+
+
+def _refuse_sweep(arguments: Arguments) -> None:
+    if arguments.multirun:
+        raise wrong_setting(arguments.command, "sweeps are for run and the commands up to it", "-m", "leave -m out")
 
 
 def _choice(choices: Sequence[str]) -> float | str | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import medseg
+from medseg.cli.overrides import read_overrides
 from medseg.values.error import Refusal, wrong_setting
 
-MAIN = "config"
 # Hydra's own choices of how to start jobs, to log and to help. Nothing here asks for them, so they are left out.
 _UNUSED = ("launcher", "sweeper", "output", "job_logging", "hydra_logging", "help", "hydra_help", "env")
 
@@ -33,8 +33,9 @@ def compose(overrides: Sequence[str], config_dir: Path | None, config_name: str)
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
-    folders = [conf_folder()] if config_dir is None else _ordered(config_dir, config_name)
+    folders = _folders(config_dir, config_name)
     groups = {path.name for folder in folders for path in folder.iterdir() if path.is_dir()}
     try:
         parsed = _parse(overrides)
@@ -51,13 +52,17 @@ def compose(overrides: Sequence[str], config_dir: Path | None, config_name: str)
         tree = OmegaConf.to_container(config, resolve=False)
     except (HydraException, OmegaConfBaseException) as error:
         raise _explained(error, folders[0]) from None
+    except (YAMLError, UnicodeError) as error:
+        place = str(config_dir or folders[0])
+        raise wrong_setting(place, "its files are YAML of plain values, in UTF-8", error, "mend the file") from None
     assert_plain(tree)
     return dict(tree)  # type: ignore[arg-type]
 
 
-def plain_tree(overrides: Sequence[str]) -> dict[str, Any]:
+def plain_tree(overrides: Sequence[str], texts: Collection[str] = ()) -> dict[str, Any]:
     """Make a tree of plain values of overrides alone: no group and no file is read.
 
+    `texts` are settings whose values stand as they are typed, beside those of `medseg.cli.overrides`.
     Refuses (exit 2) what `compose` refuses.
     """
     from hydra.errors import HydraException
@@ -66,7 +71,7 @@ def plain_tree(overrides: Sequence[str]) -> dict[str, Any]:
 
     config = OmegaConf.create({})
     try:
-        for one in _parse(overrides):
+        for one in _parse(overrides, texts):
             _apply(config, one)
         tree = OmegaConf.to_container(config, resolve=False)
     except (HydraException, OmegaConfBaseException) as error:
@@ -78,13 +83,8 @@ def plain_tree(overrides: Sequence[str]) -> dict[str, Any]:
 def sweep(overrides: Sequence[str]) -> list[list[str]]:
     """Split overrides like `seed=1,2` into one list per job, in Hydra's order."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
 
-    try:
-        batches = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(list(overrides)), None)
-    except HydraException as error:
-        raise _explained(error, conf_folder()) from None
+    batches = BasicSweeper.split_arguments(read_overrides(overrides, sweeping=True), None)
     return [list(job) for batch in batches for job in batch]
 
 
@@ -100,19 +100,29 @@ def assert_plain(tree: object, path: str = "") -> None:
         raise wrong_setting(path, "a plain value is needed, not an interpolation", tree, "write the value itself")
 
 
-def _ordered(config_dir: Path, config_name: str) -> list[Path]:
-    """The folder that holds the main file comes first."""
-    given = config_dir.resolve()
-    if not given.is_dir():
+def _folders(config_dir: Path | None, config_name: str) -> list[Path]:
+    """Return the folders of configuration files, first that of the main file.
+
+    Refuses a main file in none of them, and a folder of the user's that adds nothing.
+    """
+    own = conf_folder()
+    if config_dir is not None and not config_dir.is_dir():
         raise wrong_setting("--config-dir", "a folder that exists is needed", config_dir, "check the path")
-    own = (given / f"{config_name.removesuffix('.yaml')}.yaml").is_file()
-    return [given, conf_folder()] if own else [conf_folder(), given]
+    folders = [own] if config_dir is None else [config_dir.resolve(), own]
+    main = f"{config_name.removesuffix('.yaml')}.yaml"
+    holding = [folder for folder in folders if (folder / main).is_file()]
+    if not holding:
+        rule = "names a YAML file in the folder of --config-dir"
+        raise wrong_setting("--config-name", rule, config_name, f"check that {config_dir or 'DIR'}/{main} exists")
+    if holding[0] != folders[0] and not any((folders[0] / path.name).is_dir() for path in own.iterdir()):
+        names = sorted(path.stem for path in folders[0].glob("*.yaml"))
+        remedy = f"add --config-name {names[0]}" if names else "check the path"
+        raise wrong_setting("--config-dir", f"holds {main}, or a group like experiment/", config_dir, remedy)
+    return [holding[0], *(folder for folder in folders if folder != holding[0])]
 
 
-def _parse(overrides: Sequence[str]) -> list[Any]:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    parsed: list[Any] = OverridesParser.create().parse_overrides(list(overrides))
+def _parse(overrides: Sequence[str], texts: Collection[str] = ()) -> list[Any]:
+    parsed = read_overrides(overrides, texts)
     for one in parsed:
         if one.is_sweep_override():
             raise wrong_setting(
@@ -161,12 +171,7 @@ def _explained(error: Exception, folder: Path) -> Refusal:
             group, f"one of {', '.join(available)} is needed", f"'{choice}'", _nearest(choice, available)
         )
     hidden = first.replace(str(folder), "conf")
-    return wrong_setting(
-        "command line",
-        "overrides look like group=choice or name.of.setting=value",
-        hidden,
-        "see medseg --help for examples",
-    )
+    return wrong_setting("configuration", "group choices and YAML files fit together", hidden, "see medseg --help")
 
 
 def _nearest(choice: str, available: Sequence[str]) -> str:

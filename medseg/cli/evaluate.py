@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from medseg.cli.arguments import Arguments
 from medseg.cli.collector import collector_at_rest
-from medseg.cli.compose import assert_plain, plain_tree
+from medseg.cli.compose import plain_tree
 from medseg.cli.display import Screen, say, screen
 from medseg.experiment.evaluating.command import evaluate as score
 from medseg.experiment.evaluating.keeping import Evaluation
@@ -16,7 +14,6 @@ from medseg.values.error import wrong_setting
 from medseg.values.finding import printable
 
 _TEXTS = ("predictions", "truth", "out", "images", "probabilities", "subjects", "cases", "suffix", "truth_suffix")
-_GRAMMAR = ("[", "{", '"', "'")
 _MOST_LINES = 20
 
 
@@ -26,21 +23,12 @@ def evaluate(arguments: Arguments) -> int:
         rule = "masks are evaluated by the settings on the command line"
         raise wrong_setting("evaluate", rule, "-m or --config-dir", "leave it out")
     with collector_at_rest():
-        settings, machine = read_evaluate_settings(_tree(arguments.words))
+        settings, machine = read_evaluate_settings(plain_tree(arguments.words, _TEXTS))
     with screen() as shown:
         done = score(settings, machine, lambda text: shown.line(printable(text)))
         _summarise(done, shown)
     say(f"{settings.out.rstrip('/')}/{PAGE}")
     return 1 if done.failed else 0
-
-
-def _tree(words: tuple[str, ...]) -> dict[str, Any]:
-    """Read the words; paths and ends of names stand as they are typed, unless quoted or a list."""
-    parted = [word.partition("=") for word in words]
-    texts = {name: text for name, _, text in parted if name in _TEXTS and text and not text.startswith(_GRAMMAR)}
-    assert_plain(texts)
-    rest = [word for word, (name, _, _) in zip(words, parted, strict=True) if name not in texts]
-    return {**plain_tree(rest), **texts}
 
 
 def _summarise(done: Evaluation, shown: Screen) -> None:

@@ -18,7 +18,7 @@ def export(arguments: Arguments) -> int:
         rule = "one model is exported at a time, by the settings on the command line"
         raise wrong_setting("export", rule, "-m or --config-dir", "leave it out")
     with collector_at_rest():
-        settings, machine = read_export(plain_tree(arguments.words))
+        settings, machine = read_export(plain_tree(arguments.words, ("model", "out", "images")))
     with screen() as shown:
         place, exported = make(settings, machine)
         shown.line(_told(exported.record.parity))

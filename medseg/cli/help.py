@@ -148,6 +148,7 @@ examples
 onnx needs an extra: pip install 'medseg[onnx]'
 """,
     "clean": """Without a choice it only lists. Runs keep their own links to results, so a run's folder stays whole.
+What is being worked on stays too, and so does everything that no store has made.
 
 examples
   medseg clean                       what lies there, by stage

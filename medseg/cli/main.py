@@ -61,7 +61,9 @@ def _ended(error: BaseException, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     if text:
-        print(f"error: {' '.join(text.split())}", file=sys.stderr, flush=True)  # noqa: T201
+        from medseg.values.finding import printable  # pydantic: `medseg --help` does without
+
+        print(f"error: {printable(text)}", file=sys.stderr, flush=True)  # noqa: T201
     return code
 
 

@@ -12,6 +12,7 @@ from medseg.cli.commands import read_jobs
 from medseg.cli.commands import run as run_command
 from medseg.cli.compose import plain_tree
 from medseg.cli.display import patiently
+from medseg.cli.overrides import quoted
 from medseg.experiment.comparing.settings import read_compare_settings
 from medseg.experiment.opening.comparison import Comparison, compare_into
 from medseg.experiment.opening.data import Data
@@ -52,14 +53,6 @@ def run(words: Sequence[str]) -> list[Run]:
     jobs = read_jobs(arguments)
     run_command(arguments, patiently)
     return [open_run(Path(machine.runs) / settings.name) for settings, machine in jobs]
-
-
-def quoted(text: str) -> str:
-    """Write a text so that the grammar of the command line takes every letter as it stands."""
-    from hydra.core.override_parser.types import Quote, QuotedString
-
-    written: str = QuotedString(text, Quote.single).with_quotes()
-    return written
 
 
 def _plain(words: Sequence[str]) -> list[str]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from medseg.cli.arguments import Arguments
 from medseg.cli.collector import collector_at_rest
-from medseg.cli.compose import assert_plain, plain_tree
+from medseg.cli.compose import plain_tree
 from medseg.cli.display import Screen, say, screen
 from medseg.experiment.segmenting.command import Told
 from medseg.experiment.segmenting.command import segment as segment_scans
@@ -17,7 +15,6 @@ from medseg.values.error import wrong_setting
 from medseg.values.finding import printable
 
 _PATHS = ("model", "images", "out")
-_GRAMMAR = ("[", "{", '"', "'")
 
 
 def segment(arguments: Arguments) -> int:
@@ -26,21 +23,12 @@ def segment(arguments: Arguments) -> int:
         rule = "scans are segmented by the settings on the command line"
         raise wrong_setting("segment", rule, "-m or --config-dir", "leave it out")
     with collector_at_rest():
-        settings, machine = read_segment_settings(_tree(arguments.words))
+        settings, machine = read_segment_settings(plain_tree(arguments.words, _PATHS))
     with screen() as shown:
         listing = segment_scans(settings, machine, Told(lambda record: _tell(record, shown), shown.line))
         _summarise(listing, shown)
     say(str(listing.page))
     return 1 if listing.count("failed", "refused") else 0
-
-
-def _tree(words: tuple[str, ...]) -> dict[str, Any]:
-    """Read the words; a path stands as it is typed, whatever letters are in it, unless it is quoted or a list."""
-    parted = [word.partition("=") for word in words]
-    paths = {name: text for name, _, text in parted if name in _PATHS and not text.startswith(_GRAMMAR)}
-    assert_plain(paths)
-    rest = [word for word, (name, _, _) in zip(words, parted, strict=True) if name not in paths]
-    return {**plain_tree(rest), **paths}
 
 
 def _tell(record: SegmentedScan, shown: Screen) -> None:

@@ -42,6 +42,7 @@ def computing(machine: Machine) -> Iterator[torch.device]:
 
     On CUDA an operation without a deterministic version warns instead of stopping: every network can be trained. With
     `machine.deterministic=false` CUDA tries which kernels are fastest and takes them; a CPU has none that differ.
+    Float32 is float32: PyTorch would let convolutions on CUDA take TF32, which has 10 bits of it.
     """
     device = device_of(machine)
     free = device.type == "cuda" and not machine.deterministic
@@ -49,11 +50,12 @@ def computing(machine: Machine) -> Iterator[torch.device]:
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # read by torch: large tensors lie in large pages, made faster
     threads, strict = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     memory: Any = import_module("torch.utils.deterministic")
-    fill, trying = memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark
+    fill, cudnn = memory.fill_uninitialized_memory, torch.backends.cudnn
+    trying, coarse = cudnn.benchmark, cudnn.allow_tf32
     torch.set_num_threads(machine.threads or max(1, len(os.sched_getaffinity(0)) // current().local_world))
     # Not `use_deterministic_algorithms`, which imports the compiler: as long as importing all the rest of torch.
     torch.set_deterministic_debug_mode("default" if free else "warn" if device.type == "cuda" else "error")
-    torch.backends.cudnn.benchmark = free
+    cudnn.benchmark, cudnn.allow_tf32 = free, False
     memory.fill_uninitialized_memory = False  # costs time, and nothing here reads such memory
     try:
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
@@ -61,7 +63,8 @@ def computing(machine: Machine) -> Iterator[torch.device]:
     finally:
         torch.set_num_threads(threads)
         torch.set_deterministic_debug_mode(strict)
-        memory.fill_uninitialized_memory, torch.backends.cudnn.benchmark = fill, trying
+        memory.fill_uninitialized_memory = fill
+        cudnn.benchmark, cudnn.allow_tf32 = trying, coarse
 
 
 def place(network: nn.Module, device: torch.device, machine: Machine = ANY) -> nn.Module:

@@ -20,7 +20,7 @@ def claimed(out: Path, mark: str, things: str, check: Callable[[], None]) -> Ite
     try:
         out.mkdir(parents=True, exist_ok=True)
         check()
-        file = (out / mark).open("w")
+        file = (out / mark).open("a")  # which changes nothing where it is a link to something else
     except OSError as error:
         value = f"{out} ({error.strerror})"
         rule = f"the folder of the {things} must be writable"

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import json
-import shutil
-from math import prod
 from pathlib import Path
 
 from medseg.experiment.order import Outcome
+from medseg.experiment.room import existing, free_on_disk, plan_of, prepared_bytes, wish_of
 from medseg.experiment.settings import ExperimentSettings
+from medseg.values.error import Refusal
 from medseg.values.machine import Machine
-from medseg.values.plan import Plan
 
 
 def needs(settings: ExperimentSettings, outcome: Outcome, machine: Machine) -> list[str]:
     """Say in a few lines what the run will need, as far as it is known before the fingerprint has been taken."""
     lines = [f"time         training {_budget(settings)}"]
     if "fingerprint" in outcome.stages:
-        folder = outcome.stages["fingerprint"].folder
-        plan = Plan.model_validate_json((folder / "plan.json").read_text(encoding="utf-8"))
-        lines += _step(plan, settings, machine)
-        lines.append(f"disk         about {_disk_mb(folder, outcome, plan):.0f} MB of prepared scans")
+        scans = prepared_bytes(outcome.stages, _cases(outcome)) / 1e6
+        lines += [*_training(settings, outcome, machine), f"disk         about {scans:.0f} MB of prepared scans"]
     else:
         lines.append("memory, disk known once the fingerprint has been taken (medseg prepare)")
-    free = shutil.disk_usage(_existing(Path.cwd())).free / 1e9
-    return [*lines, f"free         {free:.0f} GB on the disk"]
+    free = free_on_disk(Path(machine.store)) / 1e9
+    return [*lines, f"free         {free:.0f} GB on the disk of {machine.store}"]
 
 
 def _budget(settings: ExperimentSettings) -> str:
@@ -32,34 +29,30 @@ def _budget(settings: ExperimentSettings) -> str:
     return f"{training.minutes:g} minutes" if training.minutes is not None else f"{training.step_budget} steps"
 
 
-def _step(plan: Plan, settings: ExperimentSettings, machine: Machine) -> list[str]:
-    """Say what a training step will hold, in the words of the check before the first step."""
+def _training(settings: ExperimentSettings, outcome: Outcome, machine: Machine) -> list[str]:
+    """Say what training will hold, in the words of the check before its first step, and whether that refuses it."""
     from medseg.engines.device import device_of  # imports torch
     from medseg.engines.training.foreseeing.preflight import amount, stored
-    from medseg.stages.training.foresight import foresee, free_on
+    from medseg.stages.training.foresight import demand_room, free_on
 
-    device = device_of(machine)
-    wish = foresee(settings.network, settings.training, plan, machine, device)
+    device, wish, plan = device_of(machine), wish_of(settings, outcome.stages, machine), plan_of(outcome.stages)
     what = f"patch {plan.patch}, batch {plan.batch}, features {plan.architecture.features}"
     if wish is None:
         return [f"memory       not known for this network ({what})"]
     free, place = free_on(device)
-    return [
+    host = f", and {amount(wish.pause.host)} of the computer" if wish.pause.host else ""
+    lines = [
         f"memory       about {amount(wish.bytes)} for a training step ({what}), {amount(free)} free in {place}",
+        f"memory       about {amount(wish.paused)} while a scan is validated{host}",
         f"disk         about {amount(stored(wish.load))} of checkpoints and weights",
     ]
+    try:
+        demand_room(wish, existing(Path(machine.store)), device)
+    except Refusal as refusal:
+        return [*lines, f"refused      {refusal}"]
+    return lines
 
 
-def _disk_mb(folder: Path, outcome: Outcome, plan: Plan) -> float:
-    fingerprint = json.loads((folder / "fingerprint.json").read_text(encoding="utf-8"))
-    shapes = fingerprint["shapes_at_common_spacing"]
-    mean = sum(prod(shape) for shape in shapes) / len(shapes)
+def _cases(outcome: Outcome) -> int:
     split = json.loads((outcome.stages["split"].folder / "split.json").read_text(encoding="utf-8"))
-    cases = sum(len(split[part]) for part in ("train", "validation", "held_out"))
-    return float(cases * mean * (4 * plan.architecture.channels + 1) / 1e6)
-
-
-def _existing(path: Path) -> Path:
-    while not path.exists():
-        path = path.parent
-    return path
+    return sum(len(split[part]) for part in ("train", "validation", "held_out"))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from medseg.engines.sampling.settings import AugmentSettings
 from medseg.engines.training.trackers.opening import require
+from medseg.experiment.demands import Demands
 from medseg.experiment.provenance import provenance_of, settings_of
-from medseg.experiment.runner import Do, Runner, Unfinished
+from medseg.experiment.room import demand_disk, demand_training
+from medseg.experiment.runner import Do, Foreteller, Runner, Unfinished
 from medseg.experiment.settings import ExperimentSettings
 from medseg.experiment.sources import DataSource, data_source
 from medseg.experiment.start import card_source, package_source
@@ -21,9 +23,10 @@ from medseg.files.listing import folder_of
 from medseg.files.records import Reason, read_cases, read_scheme
 from medseg.ops.phantom_settings import PhantomSettings
 from medseg.ops.postprocessing import Postprocessing, demand_regions
-from medseg.pipeline.store import Finished, Source
+from medseg.pipeline.store import Finished, Source, Store
 from medseg.stages.score import ScoreStage
 from medseg.stages.split import SplitStage
+from medseg.stages.training.settings import TrainStageSettings
 from medseg.values.error import Refusal
 from medseg.values.finding import Finding
 from medseg.values.machine import Machine
@@ -70,16 +73,22 @@ class Chain:
         self.store = Path(machine.store)
         self.outcome = Outcome()
         self.unknown = ""
+        self._trains = False
 
     def walk(self, until: str = "report") -> Outcome:
         """Do the stages in order. A case that fails is noted and the others go on; other refusals are raised.
 
-        What only training needs, a package or a tracker, is refused before anything is done.
+        What only training needs, a package or a tracker, is refused before anything is done, and what it could not do
+        as soon as that is known.
         """
-        if STAGES.index(until) >= STAGES.index("train"):
+        self._trains = STAGES.index(until) >= STAGES.index("train")
+        if self._trains:
             require(self.machine.trackers)
         if STAGES.index(until) >= STAGES.index("fingerprint"):
             _ = self.start
+        return self._walk(until, self._demand_before if self._trains else lambda stage: None)
+
+    def _walk(self, until: str, before: Callable[[str], None]) -> Outcome:
         steps = {
             "index": self._index,
             "split": self._split,
@@ -92,12 +101,27 @@ class Chain:
             "report": self._report,
         }
         for stage, step in steps.items():
+            before(stage)
             step()
             if self.unknown:
                 raise Unfinished(self.unknown)
             if stage == until:
                 break
         return self.outcome
+
+    def _demand_before(self, stage: str) -> None:
+        """Refuse before a stage what training would refuse after it."""
+        demands = Demands(self.settings, self.machine, lambda: self.trained)
+        if stage == "index":
+            demands.before_all()
+        elif stage == "split":
+            demands.of_device()
+        elif stage == "fingerprint":
+            demands.of_cases(self._cases("train", "validation"))
+        elif stage == "prepare":
+            plan, scheme = self._of("fingerprint", "plan.json"), self._of("index", "scheme.json")
+            start = None if self.start is None else self.start.path
+            demands.of_beginning(self._train_settings, plan.path, scheme.path, start)
 
     def _index(self) -> None:
         data = self.settings.data
@@ -159,13 +183,27 @@ class Chain:
         tasks = {
             case: {**shared, "case": self._record(case)} for case in self._cases("train", "validation", "held_out")
         }
+        if isinstance(self.do, Runner):
+            self.do.before["prepare"] = lambda case: self._demand_room(tasks, case)
         self._fan("prepare", self.settings.prepare, tasks, self.outcome.prepared)
 
-    def _train(self) -> None:
-        from medseg.stages.training.settings import TrainStageSettings
+    def _demand_room(self, tasks: Mapping[str, Mapping[str, Source]], case: str) -> None:
+        """Refuse (exit 2) scans without room on the disk, and a training without room, as a `case` must be prepared."""
+        done = Foreteller(Store(self.store)).each("prepare", self.settings.prepare, tasks).done
+        demand_disk(self.outcome.stages, len(tasks) - len(done), self.store)
+        if self._trains and case not in self._parts()["held_out"]:
+            demand_training(self.settings, self.outcome.stages, self.machine)
 
+    def _train(self) -> None:
+        inputs = self.training_inputs()
+        if self.start is not None:
+            inputs["start"] = self.start
+        self._once("train", self._train_settings, inputs)
+
+    @property
+    def _train_settings(self) -> TrainStageSettings:
         own = self.settings
-        settings = TrainStageSettings(
+        return TrainStageSettings(
             seed=own.seed,
             network=own.network,
             loss=own.loss,
@@ -175,15 +213,21 @@ class Chain:
             inference=own.inference.for_validation(),
             prepare=own.prepare,
         )
-        inputs = self.training_inputs()
-        if self.start is not None:
-            inputs["start"] = self.start
-        self._once("train", settings, inputs)
 
     def _done(self, part: str) -> dict[str, Source]:
         """The prepared cases of a part of the split, by part and case."""
         done = [case for case in self._parts()[part] if case in self.outcome.prepared]
         return {f"{part}/{case}": self.outcome.prepared[case].source() for case in done}
+
+    @cached_property
+    def trained(self) -> bool:
+        """Whether the training of these settings lies finished in the store."""
+        foretold = Chain(self.settings, Foreteller(Store(self.store)), self.machine)
+        try:
+            foretold._walk("train", lambda stage: None)
+        except (Unfinished, Refusal):
+            return False
+        return True
 
     @cached_property
     def start(self) -> Source | None:

@@ -58,6 +58,14 @@ def open_folder(settings: ExperimentSettings, machine: Machine) -> Path:
     return folder
 
 
+def settings_in(settings: ExperimentSettings, machine: Machine) -> str:
+    """Return the settings.yaml that an earlier command left in the folder of the run, "" where there is none."""
+    try:
+        return (Path(machine.runs) / settings.name / "settings.yaml").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""
+
+
 def settings_text(settings: ExperimentSettings, machine: Machine) -> str:
     """Return the complete settings as YAML that `--config-dir RUN --config-name settings` runs again."""
     tree = settings.model_dump(mode="json")
@@ -178,10 +186,11 @@ def link(source: Path, target: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    if path.is_dir():
+    """Delete a file or a folder; of a link only the link."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
-    elif path.exists():
-        path.unlink()
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _device() -> str:

@@ -66,17 +66,23 @@ Listener = Callable[[Line], None]
 
 
 class Runner:
-    """Does what is not in the store yet; every task adds a line to `lines`."""
+    """Does what is not in the store yet; every task adds a line to `lines`.
+
+    `before` holds what is called once before the first task of a stage that has to be done, with its case.
+    """
 
     def __init__(self, store: Store, machine: Machine, facts: Mapping[str, Any], listener: Listener) -> None:
         self.store, self.machine, self.facts, self.listener = store, machine, facts, listener
         self.lines: list[Line] = []
+        self.before: dict[str, Callable[[str], None]] = {}
 
     def __call__(self, stage: str, settings: Settings, inputs: Mapping[str, Source], case: str = "") -> Finished:
         """Return the finished task, doing it where needed; what the stage raises is noted and raised again."""
         task = self.task(stage, settings, inputs, case)
         found = self.store.find(task)
         because = "" if found else self.store.because(task)
+        if found is None and stage in self.before:
+            self.before.pop(stage)(case)
         try:
             finished = found or self.store.make(task, self.work(stage, settings, inputs), self.facts)
         except Exception as error:

@@ -27,7 +27,12 @@ from medseg.values.settings import Settings
 class ExperimentSettings(Settings):
     """One experiment. `name` and `debug` are for people: they are part of no stage's key."""
 
-    name: str = Field("experiment", pattern=r"^[A-Za-z0-9][A-Za-z0-9._=,+-]*$", description="folder below machine.runs")
+    name: str = Field(
+        "experiment",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._=,+-]*$",
+        description="folder below machine.runs",
+        examples=["liver", "T1_only", "fold-2 (letters a to z, digits and . _ = , + -)"],
+    )
     seed: int = Field(0, ge=0, description="every random number of the experiment follows from it")
     debug: bool = Field(False, description="show the traceback of an error")
     data: Annotated[DataSettings | PhantomSettings, Field(discriminator="kind")] = DataSettings()
@@ -50,4 +55,5 @@ def read_settings(tree: Mapping[str, Any]) -> tuple[ExperimentSettings, Machine]
     `tree` holds the names of ExperimentSettings and, beside them, `machine`.
     """
     rest = {name: value for name, value in tree.items() if name != "machine"}
-    return build(ExperimentSettings, rest, ""), build(Machine, tree.get("machine") or {}, "machine")
+    machine = build(Machine, tree.get("machine") or {}, "machine", {"": ExperimentSettings})
+    return build(ExperimentSettings, rest, "", {"machine": Machine}), machine

@@ -74,9 +74,7 @@ class FileDigests:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.known: dict[str, list[object]] = {}
-        if path.is_file():
-            self.known = json.loads(path.read_text(encoding="utf-8"))
+        self.known = _remembered(path)
         self.changed = False
 
     def digests(self, scans: Sequence[Path], readers: int) -> list[str]:
@@ -114,6 +112,16 @@ class FileDigests:
 def _stamp(path: Path) -> tuple[int, int, int]:
     state = path.stat()
     return state.st_size, state.st_mtime_ns, state.st_ino
+
+
+def _remembered(path: Path) -> dict[str, list[object]]:
+    """Read what is known; what is damaged is passed over, as it only saves reading scans again."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return {}
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {name: known for name, known in pairs if isinstance(known, list) and len(known) == 2}
 
 
 def _write(path: Path, text: str) -> None:

@@ -34,6 +34,7 @@ class Reading(Settings):
         None,
         pattern=r"^[RLAPSI]{3}$",
         description="directions of the stored axes of files whose header names none, like RAS or LPS",
+        examples=["RAS", "LPS", "one of R or L, one of A or P, one of S or I"],
     )
     repair: tuple[Repair, ...] = Field((), description="faults to mend while reading; the source is never written to")
 

@@ -43,6 +43,7 @@ def read_record(folder: Path, case: str) -> SegmentedScan | None:
     """Return the record of a case; None where there is none, or another file of that name."""
     try:
         text = record_path(folder, case).read_text(encoding="utf-8")
-        return SegmentedScan.model_validate_json(text)
+        found = SegmentedScan.model_validate_json(text)
     except (OSError, ValueError):
         return None
+    return found if found.case == case else None

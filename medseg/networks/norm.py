@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from medseg.networks.abilities import no_fused_norm
 from medseg.networks.norm_fused import norm_act, triton_serves
-from medseg.values.error import wrong_setting
 from medseg.values.machine import Machine
 
 SLOPE = 0.01
@@ -47,8 +47,7 @@ def choose_norm(network: nn.Module, device: torch.device, machine: Machine) -> N
     """
     layers = [module for module in network.modules() if isinstance(module, NormAct)]
     if machine.norm == "fused" and not layers:
-        rule = "only unet3d and unet2d have a norm that can be fused"
-        raise wrong_setting("machine.norm", rule, type(network).__name__, "set machine.norm=auto")
+        raise no_fused_norm(type(network).__name__)
     fused = machine.norm == "fused" or (machine.norm == "auto" and bool(layers) and _is_faster(device, machine))
     for layer in layers:
         layer.fused = fused

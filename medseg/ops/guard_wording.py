@@ -18,7 +18,8 @@ _NAMES = {
     "mean": "mean",
     "sd": "standard deviation",
 }
-_UNITS = {RANGE: "a range of {:.3g} (1st to 99th percentile in the body)", STEP: "intensities in steps of {:.3g}"}
+_UNITS = {RANGE: "a range of {} (1st to 99th percentile in the body)", STEP: "intensities in steps of {}"}
+_PLAIN = 1e7  # numbers below it are written out
 _OF_RANGE = " of the way from the 1st to the 99th percentile"
 _DIRECTIONS = ("left to right", "front to back", "top to bottom")
 
@@ -37,8 +38,9 @@ def about_lengths(what: str, lengths_mm: Sequence[float], usual: Sequence[Usual]
 
 def about_unit(measure: str, decades: float, usual: Usual, excess: float) -> str:
     """Say the range of intensities, or the steps they come in, given as a decimal logarithm."""
-    what = f"{_UNITS[measure]}; training had {10**usual.middle:.3g} ({_spans(usual, True, 3)})"
-    return f"{what.format(10**decades)}: {times(10**excess)} times the nearest"
+    found, known = _UNITS[measure].format(_three_digits(10**decades)), _three_digits(10**usual.middle)
+    spans = "; ".join(f"{_three_digits(10**one.low)} to {_three_digits(10**one.high)}" for one in usual.spans)
+    return f"{found}; training had {known} ({spans}): {times(10**excess)} times the nearest"
 
 
 def about_intensities(measure: str, value: float, usual: Usual, excess: float) -> str:
@@ -49,7 +51,7 @@ def about_intensities(measure: str, value: float, usual: Usual, excess: float) -
         what = f"a 1st percentile of {value:.2f} times the range of intensities"
     else:
         what = f"a {_NAMES[measure]} at {value:.2f}{_OF_RANGE}"
-    known = f"{usual.middle:.2f} ({_spans(usual, False, 2)})"
+    known = f"{usual.middle:.2f} ({'; '.join(f'{one.low:.2f} to {one.high:.2f}' for one in usual.spans)})"
     return f"{what}; training had {known}: {abs(excess):.2f} {'above' if excess > 0 else 'below'} the nearest"
 
 
@@ -66,7 +68,7 @@ def times(ratio: float) -> str:
     """Write how many times: two digits below 1, one decimal up to 100, three digits above."""
     if ratio < 1:
         return f"{ratio:.2g}"
-    return f"{ratio:.1f}" if ratio < 100 else f"{ratio:.3g}"
+    return f"{ratio:.1f}" if ratio < 100 else _three_digits(ratio)
 
 
 def _decades(usual: Usual, decimals: int) -> str:
@@ -74,7 +76,6 @@ def _decades(usual: Usual, decimals: int) -> str:
     return f"{10**usual.middle:.{decimals}f} ({spans})"
 
 
-def _spans(usual: Usual, decades: bool, digits: int) -> str:
-    ends = [(10**one.low, 10**one.high) if decades else (one.low, one.high) for one in usual.spans]
-    style = f".{digits}g" if decades else f".{digits}f"
-    return "; ".join(f"{low:{style}} to {high:{style}}" for low, high in ends)
+def _three_digits(value: float) -> str:
+    """Write a number with three digits, and not as a power of ten where people would not."""
+    return f"{float(f'{value:.3g}'):.0f}" if 100 <= value < _PLAIN else f"{value:.3g}"

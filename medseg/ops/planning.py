@@ -57,15 +57,18 @@ def slice_axis(spacing_mm: Sequence[float], shape: Sequence[int]) -> int:
 def plan_patch(shape: Sequence[int], spacing_mm: Sequence[float], wishes: Wishes) -> tuple[Triple, list[Triple], int]:
     """Return the patch `(3,)`, the strides per level (three numbers each, ones at level 0) and the batch.
 
-    shape: median voxels per axis of the prepared training cases. A patch that the user gave is kept as it is and must
-    be divisible by the strides that fit it; a planned one covers the median case and shrinks along its relatively
+    shape: median voxels per axis of the prepared training cases. A patch that the user gave is kept as it is, and
+    refused where no axis can be halved; a planned one covers the median case and shrinks along its relatively
     longest axis until the training step fits in `wishes.memory_gb`.
     """
     fixed = _as_triple(wishes)
     batch = wishes.batch or BATCHES[wishes.dimensions]
     if fixed is not None:
         return fixed, plan_strides(fixed, spacing_mm, wishes), batch
-    patch = _fitted([1 if axis == wishes.plane else size for axis, size in enumerate(shape)], spacing_mm, wishes)
+    covered = [1 if axis == wishes.plane else size for axis, size in enumerate(shape)]
+    if max(covered) < 2 * SMALLEST_LEVEL:  # so that there is a coarser level even for the smallest scans
+        covered[covered.index(max(covered))] = 2 * SMALLEST_LEVEL
+    patch = _fitted(covered, spacing_mm, wishes)
     while memory_gb(patch, plan_strides(patch, spacing_mm, wishes), wishes, batch) > wishes.memory_gb:
         smaller = _shrunk(patch, shape, spacing_mm, wishes)
         if smaller == patch:
@@ -88,14 +91,20 @@ def plan_strides(patch: Triple, spacing_mm: Sequence[float], wishes: Wishes) -> 
         strides.append((x, y, z))
         size = [length // step for length, step in zip(size, (x, y, z), strict=True)]
         spacing = [edge * step for edge, step in zip(spacing, (x, y, z), strict=True)]
-    if wishes.levels and len(strides) < wishes.levels:
-        raise wrong_setting(
-            "network.levels",
-            f"the patch {patch} allows {len(strides)} levels",
-            wishes.levels,
-            "lower network.levels or raise patches.size",
-        )
+    _check_levels(patch, len(strides), wishes)
     return strides
+
+
+def _check_levels(patch: Triple, levels: int, wishes: Wishes) -> None:
+    if levels == 1:
+        rule = f"a patch is even and {2 * SMALLEST_LEVEL} voxels or longer along one axis, to be halved there"
+        near = [max(2 * SMALLEST_LEVEL, size - size % 2) for axis, size in enumerate(patch) if axis != wishes.plane]
+        shown = [size for axis, size in enumerate(patch) if axis != wishes.plane]
+        raise wrong_setting("patches.size", rule, shown, f"set e.g. {near}")
+    if wishes.levels and levels < wishes.levels:
+        step = 2 ** (wishes.levels - 1)
+        remedy = f"lower network.levels, or set patches.size to multiples of {step}, {SMALLEST_LEVEL * step} or more"
+        raise wrong_setting("network.levels", f"the patch {patch} allows {levels} levels", wishes.levels, remedy)
 
 
 def plan_kernels(strides: Sequence[Triple], spacing_mm: Sequence[float], plane: int | None) -> list[Triple]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 
 from medseg.ops.body import BodySettings, body_box, body_mask
 from medseg.ops.intensity import ChannelNormalisation, Kind, correct_bias, normalise
@@ -38,7 +38,7 @@ class PrepareSettings(Settings):
 class Preparation(Settings):
     """What the training cases decide for all: spacing, and each channel's normalisation in channel order."""
 
-    spacing_mm: tuple[float, float, float]
+    spacing_mm: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
     normalisations: dict[str, ChannelNormalisation]
 
 

@@ -83,10 +83,8 @@ class Store:
 
     def because(self, task: Task) -> str:
         """Say in a few words why the task is not in the store, compared with the last of its kind."""
-        last = self._last(task)
-        if not last.is_file():
-            return "first time"
-        return explain(json.loads(last.read_text(encoding="utf-8")), task.parts)
+        before = _object(self._last(task))
+        return "first time" if before is None else explain(before, task.parts)
 
     def make(self, task: Task, work: Callable[[Path], None], facts: Mapping[str, Any]) -> Finished:
         """Return the finished task, doing `work(draft folder)` when it is not there yet.
@@ -133,22 +131,25 @@ class Store:
         return self.root / "last" / task.stage / f"{task.item or 'all'}.json"
 
     def _read(self, home: Path) -> Finished | None:
-        manifest = home / MANIFEST
-        if not manifest.is_file():
-            return None
-        return Finished(home, json.loads(manifest.read_text(encoding="utf-8")))
+        manifest = _object(home / MANIFEST)
+        return None if manifest is None else Finished(home, manifest)
 
     @contextlib.contextmanager
     def _alone(self, task: Task) -> Iterator[None]:
-        locks = self.root / "locks"
+        lock = lock_of(self.root, task.key[:32])
         try:
-            locks.mkdir(parents=True, exist_ok=True)
-            file = (locks / task.key[:32]).open("w")
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            file = lock.open("a")
         except OSError as error:
             raise unwritable(self.root, error) from error
         with file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def lock_of(root: Path, folder: str) -> Path:
+    """Return the file that is locked while somebody works on the result or draft whose folder has this name."""
+    return root / "locks" / folder[-32:]
 
 
 def unwritable(root: Path, error: OSError) -> Refusal:
@@ -168,6 +169,15 @@ def explain(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if before["code"] != now["code"]:
         reasons.append("code changed")
     return "; ".join(reasons[:4]) or "not in the store"
+
+
+def _object(path: Path) -> dict[str, Any] | None:
+    """Read a JSON object; None where there is none, or only a damaged one: then the work is done again."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _short(value: object) -> str:
@@ -191,11 +201,15 @@ def _digests(folder: Path) -> dict[str, str]:
 def write_whole(path: Path, text: str) -> None:
     """Write a text file so that a reader sees the old file or the new one, never a part; several may write it at once.
 
-    Processes of several machines, which may have the same number, take different drafts.
+    Processes of several machines, which may have the same number, take different drafts. A failure leaves none behind.
     """
     draft = path.with_name(f"{path.name}.{os.urandom(8).hex()}.draft")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from medseg.ops.scoring.rows import HEALTHY, UNKNOWN
@@ -32,18 +32,23 @@ PARTS = {
 
 
 def cases_table(
-    rows: Sequence[Row], order: Sequence[str], region: str, verdicts: Mapping[str, Verdict] | None = None
+    rows: Sequence[Row],
+    order: Sequence[str],
+    region: str,
+    verdicts: Mapping[str, Verdict] | None = None,
+    unlike: Collection[str] = (),
 ) -> Cells:
     """Make the table of all cases, one line each: Dice in every region in `order`, the other measures in `region`.
 
     Columns for site and patient come only where they say something. `measured` holds, by region, the cells of the
     measure columns of every line, so that a page can show another region; `first` is the place of the first of them.
+    unlike: cases whose scan is unlike those that the model was trained on; their lines say so.
     """
     cases = _by_case(rows)
     judged = verdicts or {}
     names = [name for name in (*order, HEALTHY) if any(name in own for own in cases.values())]
     mains = {case: own[region] for case, own in cases.items()}
-    notes = {case: _note(mains[case], region, judged.get(case)) for case in cases}
+    notes = {case: _note(mains[case], region, judged.get(case), case in unlike) for case in cases}
     texts = _text_columns(mains, region, notes)
     heads = [_head(name) for name in texts]
     heads += [_head(f"Dice {region_title(name, region)}", True) for name in names]
@@ -106,12 +111,13 @@ def _pairs(row: Row) -> list[tuple[str, Any]]:
     return [(cell["text"], cell["sort"]) for cell in _measures(row)]
 
 
-def _note(main: Row, region: str, verdict: Verdict | None) -> str:
-    """Say what a reader must know of a scan, from its row of the region and its verdict."""
+def _note(main: Row, region: str, verdict: Verdict | None, unlike: bool) -> str:
+    """Say what a reader must know of a scan, from its row of the region, its verdict, and whether it is unlike."""
     failed = "failed" if main.get("reason") else ""
     unknown = f"{region} not annotated" if main["cohort"] == UNKNOWN else ""
     short = verdict.short if verdict is not None and verdict.kind in ("bad", "alarm") else ""
-    return ", ".join(filter(None, (failed, unknown, short)))
+    strange = "unlike the training scans" if unlike else ""
+    return ", ".join(filter(None, (failed, unknown, short, strange)))
 
 
 def _told(main: Row, region: str, note: str) -> str:

@@ -11,15 +11,14 @@ from medseg.report.charts.paper import (
     BOTTOM,
     CROWD,
     HALF,
-    LARGE,
-    SMALL,
     Axis,
-    band,
     dot,
     grid_across,
     grid_up,
+    level_line,
     line,
     pixels,
+    radius_of,
     rule,
     sheet,
     span,
@@ -75,10 +74,9 @@ def change_chart(changes: Sequence[Change], level: tuple[float, float | None, fl
     up = Axis(max(-reach, min(heights) - 0.12 * reach), min(reach, max(heights) + 0.12 * reach), HEIGHT - BOTTOM, TOP)
     body = [grid_across(across, TOP, HEIGHT - BOTTOM, f"mean of both, {measure}", 4)]
     body += [grid_up(up, _LEFT, _RIGHT, "second minus first"), rule(_LEFT, up.at(0), _RIGHT, up.at(0), "nought")]
-    if low is not None and high is not None:
-        body.append(band(_LEFT, up.at(low), _RIGHT, up.at(high), "between"))
-    body.append(rule(_LEFT, up.at(mean), _RIGHT, up.at(mean), "bias"))
-    radius = LARGE if len(changes) <= CROWD else SMALL
+    known = None if low is None or high is None else (low, high)
+    body.append(level_line((_LEFT, _RIGHT), up, mean, known, "bias"))
+    radius = radius_of(len(changes))
     for one in sorted(changes, key=lambda one: (one.failed, one.case)):
         x, y = across.at((one.first + one.second) / 2), up.at(one.second - one.first)
         body.append(dot(x, y, radius, one.words, "failed" if one.failed else f"{one.style}-dot"))
@@ -89,7 +87,7 @@ def _slope(one: Change, up: Axis, total: int) -> Markup:
     words = Markup('<g class="{}{}"><title>{}</title>{}</g>')
     ends = ((_FIRST, up.at(one.first)), (_SECOND, up.at(one.second)))
     drawn = Markup('<line x1="{}" y1="{}" x2="{}" y2="{}"/>').format(*(pixels(place) for end in ends for place in end))
-    radius = LARGE if total <= CROWD else SMALL
+    radius = radius_of(total)
     dots = [Markup('<circle cx="{}" cy="{}" r="{}"/>').format(pixels(x), pixels(y), f"{radius:g}") for x, y in ends]
     return words.format(one.style, "" if total <= CROWD else " crowd", one.words, Markup("").join([drawn, *dots]))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from medseg.ops.comparing.measures import compared_in, compared_kind
+from medseg.ops.comparing.measures import compared_kind
 from medseg.ops.comparing.pairs import Difference, Differences, Pair, Scope
 from medseg.ops.comparing.sides import Ground, Side
 from medseg.ops.statistics.summaries import summarise_values
@@ -134,11 +134,6 @@ def scans_table(sides: Sequence[Side], ground: Ground, cell: Cell, remarks: Sequ
         figures = [{"text": number(v, unit), "sort": "" if v is None else repr(v)} for v in (*values, apart)]
         rows.append({"case": printable(case), "cohort": cohort, "figures": figures, "remark": remark})
     return {"heads": [printable(side.name) for side in sides], "rows": rows, "remarks": any(remarks)}
-
-
-def compared_regions(scope: Scope, measure: str) -> list[str]:
-    """Return the regions in which a measure is compared."""
-    return [region for region in scope.regions if measure in compared_in(region)]
 
 
 def _group(title: str, pair: Pair, own: Differences) -> Cells:

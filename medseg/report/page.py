@@ -17,7 +17,6 @@ from medseg.report.opening import badly_table, opening, question
 from medseg.report.tables import comparison_table, lesion_table
 from medseg.report.templates import environment
 from medseg.report.verdicts import BAD, Verdict, judge
-from medseg.report.viewer.block import CONTENT_POLICY
 from medseg.report.wording import Json, Kind, Row, answer, piece
 from medseg.values.labels import LabelScheme
 
@@ -42,7 +41,8 @@ class Content:
     """Everything a report shows.
 
     rows: those of scores.csv.  curve: rows with step, loss and validation_dice (None: not measured then).  calibration:
-    content of calibration.json.  warnings: by case, what was noticed about its scan.  examples: (heading, examples).
+    content of calibration.json.  warnings: by case, what was noticed about its scan.  unlike: by case, what of its scan
+    is unlike those that the model was trained on.  examples: (heading, examples).
     viewer: the piece of page that shows cases in 3-D, which has a script `openCase(case)` for the cases of `openable`.
     """
 
@@ -54,24 +54,32 @@ class Content:
     curve: Curve = ()
     calibration: Json | None = None
     warnings: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unlike: Mapping[str, Sequence[str]] = field(default_factory=dict)
     examples: Groups = ()
     viewer: Markup = field(default_factory=Markup)
     openable: Collection[str] = ()
     origin: Origin = Origin()
+
+    @property
+    def noticed(self) -> Mapping[str, Sequence[str]]:
+        """By case, everything that was noticed about its scan."""
+        told = {case: list(lines) for case, lines in self.warnings.items()}
+        for case, lines in self.unlike.items():
+            told.setdefault(case, []).extend(f"unlike the training scans: {line}" for line in lines)
+        return told
 
 
 def render_page(content: Content) -> str:
     """Render the report; the same content gives the same text."""
     region = content.scheme.tumour
     order = [region, *(name for name in content.scheme.regions if name != region)]
-    verdicts = judge(content.rows, region, content.warnings)
+    verdicts = judge(content.rows, region, content.noticed)
     parts = {
         "title": content.title,
         "region": region,
         "piece": piece(region),
         "kind": content.kind,
         "scans": "held-out scans" if content.kind == "run" else "scans",
-        "policy": CONTENT_POLICY,
         "viewer": content.viewer,
         "openable": content.openable,
         "failed": content.summary["failed"],
@@ -95,7 +103,7 @@ def _answers(content: Content, verdicts: Mapping[str, Verdict]) -> dict[str, Any
 
 def _tables(content: Content, order: Sequence[str], verdicts: Mapping[str, Verdict]) -> dict[str, Any]:
     summary, region = content.summary, content.scheme.tumour
-    cases = cases_table(content.rows, order, region, verdicts)
+    cases = cases_table(content.rows, order, region, verdicts, content.unlike)
     return {
         "comparison": comparison_table(summary, region),
         "lesion_sizes": lesion_table(summary),

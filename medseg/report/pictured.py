@@ -16,7 +16,8 @@ class Pictured:
 
     image: float32 of one channel, None where only masks are at hand.  truth, predicted: uint8 label numbers, ignored
     voxels are 0 in both.  affine: `(4, 4)`, voxel index to RAS+ mm.  known: whether somebody looked for the tumour
-    region, else `truth` says nothing about it and is not shown.
+    region, else `truth` says nothing about it and is not shown.  unlike: what of the scan is unlike those that a model
+    was trained on, one line each.
     """
 
     image: FloatArray | None
@@ -25,6 +26,7 @@ class Pictured:
     spacing_mm: tuple[float, float, float]
     known: bool = True
     affine: FloatArray | None = None
+    unlike: tuple[str, ...] = ()
 
     @property
     def world(self) -> FloatArray:

@@ -43,6 +43,11 @@ def concerns(scan: SegmentedScan) -> tuple[Finding, ...]:
     return found if scan.status != "done" else (*found, *_low(scan), *_doubtful(scan))
 
 
+def remarks(scan: SegmentedScan) -> tuple[Finding, ...]:
+    """Return what is worth knowing and no reason to look first: notes of the guard, and what was cleaned away."""
+    return (*(one for one in scan.guard if one.severity == "note"), *_lost(scan))
+
+
 def warnings(scan: SegmentedScan) -> tuple[Finding, ...]:
     """Return what the guard found that is more than a note."""
     return tuple(one for one in scan.guard if one.severity != "note")
@@ -83,6 +88,20 @@ def _doubtful(scan: SegmentedScan) -> tuple[Finding, ...]:
             rule="where nothing was found, nothing is in doubt",
             value=f"{number(doubtful_ml, 'ml')} ml that may well be foreground",
             remedy="look through the scan for what may have been missed",
+        ),
+    )
+
+
+def _lost(scan: SegmentedScan) -> tuple[Finding, ...]:
+    """Return a finding where the network found something (else nothing has a margin) and the mask is empty."""
+    if not is_empty(scan) or scan.confidence.get("margin") is None:
+        return ()
+    return (
+        Finding(
+            severity="note",
+            rule="what the network finds is in the mask",
+            value="an empty mask: the clean-up took all of it out, or it is smaller than the scan's voxels",
+            remedy="inference.postprocess=none shows what was found",
         ),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
@@ -12,6 +13,8 @@ from medseg.ops.scoring.rows import columns
 from medseg.values.error import Refusal
 
 TEXTS = ("case", "subject", "cohort", "region", "site", "reason")
+# What a spreadsheet would compute when it opens the file: names and reasons come from the files of strangers.
+_FORMULA = re.compile(r"'*(?:[=@]|[+-](?!\d*\.?\d*$))")
 Value = str | int | float | None
 Row = dict[str, Value]
 
@@ -19,6 +22,7 @@ Row = dict[str, Value]
 def write_scores(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Write rows with the columns of `medseg.ops.scoring.rows`; None is an empty cell, floats keep all their digits.
 
+    A text that a spreadsheet would take for a formula gets an apostrophe in front, which `read_scores` takes off.
     Refuses a row with a column that is not known; one that lacks a column gets an empty cell.
     """
     text = StringIO()
@@ -41,7 +45,9 @@ def read_scores(path: Path) -> list[Row]:
 def _cell(value: object) -> str:
     if value is None:
         return ""
-    if isinstance(value, (bool, int, str)):
+    if isinstance(value, str):
+        return f"'{value}" if _FORMULA.match(value) else value
+    if isinstance(value, (bool, int)):
         return str(value)
     if isinstance(value, float):
         return repr(float(value))
@@ -49,8 +55,8 @@ def _cell(value: object) -> str:
 
 
 def _value(column: str, text: str) -> Value:
-    if column in TEXTS:
-        return text or None
     if not text:
         return None
+    if column in TEXTS:
+        return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
     return int(text) if text.lstrip("-").isdigit() else float(text)

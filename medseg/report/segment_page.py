@@ -12,6 +12,7 @@ from medseg.report.review import (
     concerns,
     expected_dice,
     is_empty,
+    remarks,
     review_queue,
     standing,
     warnings,
@@ -36,7 +37,13 @@ _STANDINGS: Mapping[Standing, tuple[str, str]] = {
     "look": ("warn", "Look first"),
     "fine": ("clean", "Without a warning"),
 }
-_FILTERS = (("all", "all"), ("look", "look first"), ("failed", "failed"), ("guard", "guard"), ("empty", "empty"))
+_FILTERS = (
+    ("all", "all"),
+    ("look", "look first"),
+    ("failed", "failed"),
+    ("guard", "unlike training"),
+    ("empty", "empty"),
+)
 _REASONS = {"failed": "It could not be segmented.", "refused": "It was refused."}
 _MOST_LABELS = 8  # volumes that a card shows at once: what is seen at a glance
 
@@ -78,7 +85,7 @@ def _parts(scan: SegmentedScan, own: Standing) -> tuple[str, ...]:
 
 def _tile(scan: SegmentedScan, own: Standing, parts: Sequence[str]) -> dict[str, Any]:
     badge, words = _STANDINGS[own]
-    findings = (*concerns(scan), *(one for one in scan.guard if one.severity == "note"))
+    findings = (*concerns(scan), *remarks(scan))
     cost = cost_text(scan.seconds, scan.peak_memory_mb)
     return {
         "case": printable(scan.case),

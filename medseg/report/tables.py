@@ -26,7 +26,7 @@ def comparison_table(summary: Json, region: str) -> Cells:
     rows += _healthy(healthy) + _detection(tumour, region)
     note = f"A scan in which {region} was not found counts as Dice 0."
     if not healthy["n"]:
-        note += " There are no healthy scans in the held-out set, so false alarms on them cannot be told."
+        note += " There are no healthy scans, so false alarms on them cannot be told."
     if unknown := unknown_scans(summary):
         note += f" In {count(unknown, 'scan')} {region} was not annotated: they are in neither cohort."
     title = f"{region[:1].upper()}{region[1:]} against {tissue(region)}"

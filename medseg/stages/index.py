@@ -119,14 +119,15 @@ def _write_look(table: TextIO, sights: TextIO, look: Examined, first: bool) -> N
 def _labels_in_masks(found: Found, root: Path, reading: Reading, machine: Machine) -> dict[str, int]:
     """Name the numbers that the masks hold `label_1`, `label_2` ..., where neither settings nor data set name any.
 
-    A mask that cannot be read adds none; its case is refused later, with the reason.
+    A mask that cannot be read adds none; its case is refused later, with the reason. Where there is no number at all, a
+    label is named all the same, so that every case is looked at and what is wrong is said of the right file.
     """
     numbers: set[int] = set()
     with ThreadPoolExecutor(machine.readers, thread_name_prefix="labels") as pool:
         for done, present in enumerate(pool.map(partial(_numbers, root, reading), found.cases), start=1):
             numbers |= present
             tell("labels", done, len(found.cases), "masks")
-    return {f"label_{number}": number for number in sorted(numbers - {0})}
+    return {f"label_{number}": number for number in sorted(numbers - {0}) or [1]}
 
 
 def _numbers(root: Path, reading: Reading, case: FoundCase) -> set[int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,7 @@ from medseg.report.facts import gather_facts
 from medseg.report.pictured import Scans
 from medseg.report.reading import read_curve
 from medseg.report.settings import ReportSettings
-from medseg.report.verdicts import judge
-from medseg.stages.reporting.guarding import Guard, guard_warnings
+from medseg.stages.reporting.guarding import Guard
 from medseg.stages.reporting.material import Background, Material
 from medseg.stages.reporting.picturing import Place, load_pictured
 from medseg.stages.reporting.writing import write_report
@@ -47,10 +45,7 @@ def run(settings: ReportSettings, inputs: Mapping[str, Path], out: Path, machine
         scans=_scans(records, scores, scheme, inputs),
         background=_background(split, records, scheme, inputs),
     )
-    noticed = {case: _warnings(record) for case, record in records.items()}
-    for case, more in _unlike(material, records, inputs).items():
-        noticed[case] += more
-    write_report(out, replace(material, background=replace(material.background, warnings=noticed)))
+    write_report(out, material)
 
 
 def _scores_of(record: CaseRecord, scheme: LabelScheme, inputs: Mapping[str, Path]) -> dict[str, Any]:
@@ -80,13 +75,16 @@ def _unscored(record: CaseRecord, scheme: LabelScheme) -> dict[str, Any]:
 def _scans(
     records: Mapping[str, CaseRecord], scores: Mapping[str, Any], scheme: LabelScheme, inputs: Mapping[str, Path]
 ) -> Scans:
-    """Return what loads each case that has a prediction; one that was resampled to be scored is drawn so."""
-    found = {}
+    """Return what loads each case that has a prediction; one that was resampled to be scored is drawn so.
+
+    Where a model package tells what it was trained on, each is held against that when it is loaded.
+    """
+    found, guard = {}, Guard.read(inputs["card"]) if "card" in inputs else None
     for case, record in records.items():
         folder = inputs.get(f"predictions/{case}")
         if folder is not None and (folder / PREDICTION).is_file():
             grid: GridRule = "resample" if scores[case].get("notes") else "refuse"
-            place = Place(record, inputs["data"], folder / PREDICTION, grid)
+            place = Place(record, inputs["data"], folder / PREDICTION, grid, guard)
             found[case] = partial(load_pictured, place, scheme)
     return found
 
@@ -102,6 +100,7 @@ def _background(
         curve=read_curve(inputs["curve"]) if "curve" in inputs else [],
         calibration=_optional(inputs, "calibration"),
         refused=_refused(inputs.get("index")),
+        warnings={case: _warnings(record) for case, record in records.items()},
     )
 
 
@@ -114,14 +113,6 @@ def _digest(records: Iterable[CaseRecord]) -> str:
 def _warnings(record: CaseRecord) -> list[str]:
     """Say what the index warned of in a scan."""
     return [f"{one.rule}, got {one.value}" for one in record.findings if one.severity == "warn"]
-
-
-def _unlike(material: Material, records: Mapping[str, CaseRecord], inputs: Mapping[str, Path]) -> dict[str, list[str]]:
-    """Say of scans that did badly what is unlike the training scans, where a model package tells."""
-    if "card" not in inputs:
-        return {}
-    verdicts = judge(material.rows, material.scheme.tumour)
-    return guard_warnings(verdicts.values(), records, inputs["data"], Guard.read(inputs["card"]))
 
 
 def _refused(path: Path | None) -> list[dict[str, str]]:

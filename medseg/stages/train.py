@@ -12,7 +12,7 @@ from medseg.engines.sampling.supplying.supply import Supply, supplied
 from medseg.engines.training.clock import Clock
 from medseg.engines.training.course import Course
 from medseg.engines.training.fit import fit
-from medseg.engines.training.foreseeing.preflight import MemoryWatch, on_device
+from medseg.engines.training.foreseeing.watch import MemoryWatch, on_device
 from medseg.engines.training.interrupt import Interrupts
 from medseg.engines.training.keeping.failure import Diverged
 from medseg.engines.training.keeping.resume import resume
@@ -25,7 +25,8 @@ from medseg.stages.training.failing import keep_failure
 from medseg.stages.training.foresight import demand_room, foresee
 from medseg.stages.training.keeping import keep, tidy
 from medseg.stages.training.material import Material, read_material, stamp_of
-from medseg.stages.training.scoring import examination
+from medseg.stages.training.pausing import with_pauses
+from medseg.stages.training.scoring import examination, scans_of
 from medseg.stages.training.settings import TrainStageSettings
 from medseg.stages.training.starting import first_network
 from medseg.stages.training.watching import announce, watched
@@ -48,16 +49,17 @@ def run(settings: TrainStageSettings, inputs: Mapping[str, Path], out: Path, mac
         return
     with computing(machine) as device, Interrupts() as interrupts, watched(machine) as trackers:
         wish = foresee(settings.network, settings.training, material.plan, machine, device, ranks)
+        wish = with_pauses(wish, settings.network, scans_of(settings, material), machine, device)
         demand_room(wish, out, device, ranks)
-        memory = MemoryWatch.begun(device, None if wish is None else wish.bytes)
-        network, started = first_network(settings, material)
+        memory = MemoryWatch.begun(device, wish)
+        network, started = first_network(settings, material.plan, material.scheme, material.start)
         state = start(place(network, device, machine), settings.training)
         rules = Rules(settings.training, out, machine.checkpoint_seconds, stamp, material.plan.batch)
         scans = examination(state.average, settings, material, device, machine.memory_gb)
         journal = resume(rules, state, ranks, followers=(trackers,))
         course = Course(rules, state, journal, Clock(ranks, interrupts), scans, memory)
         announce(trackers, course, settings, machine, started)
-        supply = Supply(machine, device, ranks, None if wish is None else wish.bytes)
+        supply = Supply(machine, device, ranks, None if wish is None else wish.most)
         try:
             _train(course, settings, material, supply)
         except Diverged as failed:

@@ -15,7 +15,12 @@ _MOST_READERS = 8
 class Machine(Settings):
     """Device, threads, memory and folders: recorded with a result, never part of its key."""
 
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto takes CUDA where there is one")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="auto takes CUDA where there is one",
+        examples=["auto", "cpu", "cuda", "cuda:1"],
+    )
     threads: int = Field(0, ge=0, description="CPU threads for computing; 0 takes all cores")
     memory_gb: float = Field(4.0, gt=0, description="host memory that inference may use for its windows")
     store: str = Field(".medseg", description="folder of finished stages")
@@ -40,7 +45,12 @@ class Machine(Settings):
     runtime: Literal["torch", "onnx", "openvino"] = Field(
         "torch", description="what runs the network in inference; onnx and openvino need their extra"
     )
-    workers: int = Field(0, ge=0, description="processes that cut patches; 0 cuts them on the device or in a thread")
+    workers: int = Field(
+        0,
+        ge=0,
+        description="processes that cut patches, where 0 cuts them on the device or in a thread; in evaluate, cases "
+        "that are scored at once, where 0 is one for each thread, at most 8",
+    )
     trackers: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = Field(
         (), description="where curves are shown beside curve.csv; each needs its extra"
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from medseg.values.settings import Settings
 
@@ -15,11 +17,11 @@ class Architecture(Settings):
     """
 
     dimensions: Literal[2, 3]
-    channels: int
-    outputs: int
-    features: tuple[int, ...]
-    strides: tuple[tuple[int, ...], ...]
-    kernels: tuple[tuple[int, ...], ...]
+    channels: PositiveInt
+    outputs: PositiveInt
+    features: tuple[PositiveInt, ...]
+    strides: tuple[tuple[PositiveInt, ...], ...]
+    kernels: tuple[tuple[PositiveInt, ...], ...]
 
 
 class Plan(Settings):
@@ -29,9 +31,9 @@ class Plan(Settings):
     the names of the image channels in order, as far as they are known.
     """
 
-    spacing_mm: tuple[float, float, float]
-    patch: tuple[int, int, int]
-    batch: int
-    plane: int | None
+    spacing_mm: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
+    patch: tuple[PositiveInt, PositiveInt, PositiveInt]
+    batch: PositiveInt
+    plane: Annotated[int, Field(ge=0, le=2)] | None
     architecture: Architecture
     channels: tuple[str, ...] = ()

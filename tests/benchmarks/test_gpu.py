@@ -8,6 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from medseg.engines.sampling.cutting.cut import Batch
+from medseg.engines.training.stepping.later import Later
+from medseg.engines.training.stepping.step import Step
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN = "as it comes (bf16, channels-last, fused norm, deterministic)"
@@ -37,6 +42,40 @@ def test_a_trace_is_read_by_kernel_and_step() -> None:
     assert found["kernels_per_step"] == 2
     assert found["idle"] == pytest.approx(1 - (4.5 + 5 + 5) / 24.5)
     assert reading([], 1) == {}
+
+
+def test_no_bare_step_waits_for_the_loss_of_another() -> None:
+    from gpu_own import _bare
+
+    read: list[int] = []
+
+    class Told(Later):
+        def read(self) -> list[float]:
+            read.append(1)
+            return super().read()
+
+    class Taker:
+        taken = 0
+
+        def take(self, batch: Batch, factor: float) -> Step:
+            self.taken += 1
+            return Step(self.taken, factor, Told([torch.tensor(float(self.taken))] * 2))
+
+    taker = Taker()
+    found = _bare(taker, [Batch(torch.zeros(1), torch.zeros(1))], torch.device("cpu"))  # type: ignore[arg-type]
+    assert (found["first_loss"], found["last_loss"]) == (1.0, float(taker.taken))
+    assert len(read) == 2 < taker.taken
+
+
+def test_a_build_for_cuda_without_a_device_meets_no_goal() -> None:
+    from gpu import _here
+    from gpu_table import goals
+
+    if not torch.cuda.is_available():
+        assert _here(torch)["cuda"] is None
+    part = {"voxels": 8, "batch": 2, "flops": 1, "bare": {"seconds": 1.0}}
+    for device, told in ((False, "(goal: 3): not measured;"), (True, "(goal: 3): 1.00;")):
+        assert told in goals({OWN: part, "nnU-Net's way": part}, device)[0]
 
 
 def test_the_command_runs_without_a_device(tmp_path: Path) -> None:

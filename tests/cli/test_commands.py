@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from medseg.cli.main import main
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -49,6 +51,7 @@ def test_settings_are_checked_without_torch(tmp_path: Path) -> None:
     (["run", "training.stpes=3"], "error: training.stpes: unknown setting, got 'stpes'; did you mean 'steps'?"),
     (["run", "data.root=nowhere"], "error: data.root: a folder that exists is needed, got nowhere"),
     (["run", "data=folder"], "error: data.root: a folder of scans is needed, got None"),
+    (["plan", "-m", "seed=1,2"], "error: plan: sweeps are for run and the commands up to it, got -m; leave -m out"),
     (["clean", "everything"], "error: clean: drafts, all or older=DAYS can be deleted, got everything"),
     (["run", "machine.runs=/proc/nowhere"], "error: machine.runs: the folder of the run must be writable"),
     (["run", "inference.postprocess=atuo"], "error: inference.postprocess: must be 'auto' or 'none', got \"atuo\"; "),
@@ -103,7 +106,7 @@ def test_the_wheel_carries_package_configuration_and_page(tmp_path: Path) -> Non
     sources = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "medseg").rglob("*")
-        if path.suffix in {".py", ".html", ".css", ".typed"}
+        if path.is_file() and path.suffix != ".pyc"
     }
     assert conf <= inside
     assert sources <= inside
@@ -120,10 +123,10 @@ def test_the_wheel_carries_package_configuration_and_page(tmp_path: Path) -> Non
 
 
 def test_clean_lists_and_deletes(tmp_path: Path) -> None:
-    store = tmp_path / ".medseg" / "split" / "abc"
+    store = tmp_path / ".medseg" / "split" / ("a" * 32)
     store.mkdir(parents=True)
     (store / "manifest.json").write_text(json.dumps({"item": ""}))
-    (tmp_path / ".medseg" / "drafts" / "train-abc").mkdir(parents=True)
+    (tmp_path / ".medseg" / "drafts" / f"train-{'b' * 32}").mkdir(parents=True)
     listed = medseg("clean", cwd=tmp_path).stdout
     assert "split" in listed
     assert "train" in listed
@@ -132,3 +135,17 @@ def test_clean_lists_and_deletes(tmp_path: Path) -> None:
     assert not list((tmp_path / ".medseg" / "drafts").iterdir())
     assert "deleted 1 entries" in medseg("clean", "all", cwd=tmp_path).stdout
     assert not store.exists()
+
+
+def test_an_error_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["r\x1b]0;un\x07\u202e"]) == 2
+    told = capsys.readouterr().err
+    assert "r?]0;un??" in told
+    assert told.strip().isprintable()
+
+
+@pytest.mark.parametrize("setting", ["data.root", "split.held_out", "machine.store"])
+def test_a_path_that_is_no_text_is_refused_by_the_setting(capsys: pytest.CaptureFixture[str], setting: str) -> None:
+    assert main(["plan", f"{setting}=caf\udce9"]) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == rf"error: {setting}: a text in UTF-8 is needed, got 'caf\udce9'; rename the file or folder"

@@ -104,3 +104,36 @@ def test_a_tracker_that_is_not_installed_is_refused_before_anything_is_done(trai
         "take mlflow out of machine.trackers"
     )
     assert not (trained / "untouched" / "index").exists()
+
+
+def test_what_the_package_does_not_have_is_refused_before_any_scan_is_prepared(trained: Path) -> None:
+    code, _, errors = medseg(trained, "run", *TUNED, "machine.store=early", "training.freeze=[encodr]")
+    assert code == 2
+    assert errors.splitlines()[-1] == (
+        "error: training.freeze: the network has the parts encoder, climbs, decoder, heads, and parts of them such as "
+        "encoder.0, got 'encodr'; did you mean 'encoder'? name one of them"
+    )
+    assert (trained / "early" / "fingerprint").is_dir()
+    assert not (trained / "early" / "prepare").exists()
+
+
+def test_a_training_done_elsewhere_is_reused_where_it_could_not_be_done(trained: Path) -> None:
+    code, output, errors = medseg(trained, "plan", *QUICK, "machine.cuda_graphs=true")
+    assert code == 0, errors
+    assert "train        reuse" in output
+    code, _, errors = medseg(trained, "plan", *QUICK, "machine.cuda_graphs=true", "seed=5")
+    assert code == 2
+    assert errors.splitlines()[-1].startswith("error: machine.cuda_graphs: a step is recorded whole")
+
+
+def test_a_refused_command_leaves_what_an_earlier_one_has_made(trained: Path) -> None:
+    run = trained / "runs/tiny"
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name != "settings.yaml"}
+    settings = (run / "settings.yaml").read_bytes()
+    for words in (("training.start_from=nowhere",), ("data.root=nowhere",), ("patches.case_weights={case_99: 2}",)):
+        code, _, errors = medseg(trained, "run", *QUICK, *words)
+        assert (code, errors.count("error: ")) == (2, 1)
+    assert medseg(trained, "train", *QUICK, "augment=full", "training.show_batch=1")[0] == 0
+    batch = {run / "batches"} | set((run / "batches").rglob("*"))
+    assert {p: p.stat().st_mtime_ns for p in set(run.rglob("*")) - batch if p.name != "settings.yaml"} == before
+    assert (run / "settings.yaml").read_bytes() == settings

@@ -163,7 +163,9 @@ def test_a_mask_that_was_changed_or_lost_is_made_again(tmp_path: Path, model: Pa
     (out / "a0.nii.gz").write_bytes(whole["a0.nii.gz"][:40])
     (out / "a1.json").unlink()
     assert segment(*words)[0] == 0
-    assert bytes_of(out) == whole
+    aside = out / "a0.set-aside.nii.gz"
+    assert bytes_of(out) == {**whole, aside.name: whole["a0.nii.gz"][:40]}
+    aside.unlink()
     save(tmp_path / "scans" / "a0.nii.gz", voxels(7))
     code, _, errors = segment(*words)
     assert code == 0
@@ -287,6 +289,11 @@ WRONG = [
     (["model=M", "images=scans", "out=out", "machine.tempo=2"], "error: machine.tempo: unknown setting"),
     (["model=M", "images=scans", "out=out", "data.channels={PET: x}"], "error: data.channels.PET: is one of channel0"),
     (["model=M", "images=scans", "out=out", "guard=loud"], "error: guard: "),
+    (["model=M", "images=[scans]", "out=out"], "error: images: a text is needed, got [\"scans\"]; a scan, a folder of"),
+    (
+        ["model=M", "images=scans", "out=out", "inference.postprocess={minimum_mm3: {tumor: 9}}"],
+        "error: inference.postprocess.minimum_mm3: names regions of ['tumour'], got tumor; did you mean 'tumour'?",
+    ),
     (["model=M", "images=scans", "out=out", "-m"], "error: segment: scans are segmented by the settings"),
 ]  # fmt: skip
 
@@ -303,7 +310,18 @@ def test_wrong_settings_end_with_2_and_one_line(
     lines = [line for line in errors.splitlines() if line.startswith("error:")]
     assert (code, output, len(lines)) == (2, "", 1), errors
     assert lines[0].startswith(message), lines[0]
+    assert "Undefined" not in lines[0]
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").glob("*.nii.gz"))
+
+
+def test_what_is_not_done_is_said(tmp_path: Path, model: Path) -> None:
+    make_scans(tmp_path / "scans", 1)
+    make_scans(tmp_path / "scans" / "more", 1)
+    words = (f"model={model}", f"images={tmp_path / 'scans'}", f"out={tmp_path / 'out'}", "inference.mirror=true")
+    code, _, errors = segment(*words)
+    assert code == 0, errors
+    assert f"warning: what belongs to no case in {tmp_path / 'scans'} is passed over: more\n" in errors
+    assert "warning: the model was trained without mirror images, so inference.mirror=true changes nothing" in errors
 
 
 def test_one_command_at_a_time_works_in_a_folder(tmp_path: Path, model: Path) -> None:

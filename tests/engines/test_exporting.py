@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -151,7 +152,7 @@ def test_the_same_package_gives_the_same_bytes_and_a_record_that_says_all(
     assert record.input.shape == ("batch", 1, 8, 8, 8)
     assert record.output.shape == ("batch", 2, 8, 8, 8)
     assert (record.labels, record.activation, record.channels) == ({"tumour": 1}, "softmax", ("channel0",))
-    assert record.versions == {"torch": torch.__version__}
+    assert record.versions == {"torch": version("torch")}
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["model.pt2", "model.pt2.json"]
 
 

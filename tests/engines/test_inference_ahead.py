@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from medseg.engines.inference.batching import cut, one_ahead
 from medseg.engines.inference.blending import Canvas
@@ -41,6 +42,38 @@ def test_planes_are_the_same_wherever_windows_are_computed_and_blended(plane: in
             planes += values.shape[canvas.axis + 1]
             np.testing.assert_array_equal(values, expected.take(range(start, planes), canvas.axis + 1))
         assert planes == image.shape[canvas.axis + 1]
+
+
+class Copies(TorchDispatchMode):
+    """Count the copies from one device to another: on CUDA the host waits for each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = [one.device for one in args if isinstance(one, torch.Tensor)]
+        found = func(*args, **(kwargs or {}))
+        self.count += bool(given) and isinstance(found, torch.Tensor) and found.device not in given
+        return found
+
+
+def test_painting_on_a_device_brings_nothing_there_window_by_window() -> None:
+    meta, given_frame = torch.device("meta"), frame((8, 4, 8))
+    counts = []
+    for length in (20, 40):
+        layout = layout_of(given_frame, (length, 9, 10), InferenceSettings())
+        canvas = Canvas(layout, 2, Ground(meta))
+        windows = list(layout.windows())
+        with Copies() as copies:
+            for window in windows[: len(windows) // 2]:
+                canvas.paint(window, torch.empty((2, 8, 4, 8), device=meta))
+            before = copies.count
+            for window in windows[len(windows) // 2 :]:
+                canvas.paint(window, torch.empty((2, 8, 4, 8), device=meta))
+        counts.append(copies.count - before)
+        assert before > 0
+    assert counts == [0, 0]
 
 
 def test_one_ahead_yields_everything_in_order_and_late() -> None:

@@ -25,6 +25,7 @@ FULL = [
     RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to ..."),
     RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
     RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("GET was unable to find an engine to execute this computation"),
 ]
 
 
@@ -55,6 +56,9 @@ def test_a_single_window_that_does_not_fit_is_refused() -> None:
     rule = "memory of cpu: the network's work on one window fits into the memory, got no more memory; "
     with pytest.raises(Refusal, match=rule + "end other programs, or train with a smaller patches.size"):
         whole([Counting(Blur(3), 0, MemoryError())], image, given, InferenceSettings())
+    told = RuntimeError("GET was unable to find an engine to execute this computation\nmore")
+    with pytest.raises(Refusal, match="into the memory, got GET was unable to find an engine to execute this compu"):
+        whole([Counting(Blur(3), 0, told)], image, given, InferenceSettings())
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:

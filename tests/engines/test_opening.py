@@ -68,9 +68,9 @@ DIFFERENCES = [
 
 @pytest.mark.parametrize(("others", "told"), DIFFERENCES)
 def test_models_for_other_images_or_answers_are_refused(tmp_path: Path, others: dict[str, Any], told: str) -> None:
-    found = cards(tmp_path, **others)
+    one, two = cards(tmp_path)
     with pytest.raises(Refusal, match=told) as caught:
-        together([tmp_path / "one", tmp_path / "two"], found)
+        together([tmp_path / "one", tmp_path / "two"], [one, two.model_copy(update=others)])
     assert caught.value.subject == str(tmp_path / "two")
     assert caught.value.exit_code == 1
 
@@ -113,3 +113,46 @@ def test_no_model_a_missing_and_a_damaged_one_are_refused(tmp_path: Path) -> Non
     (tmp_path / "other" / CARD).write_text(json.dumps(card))
     with pytest.raises(Refusal, match="the weights fit the card"):
         open_members([tmp_path / "other"], Machine(), CPU)
+
+
+def with_card(folder: Path, **architecture: Any) -> Path:
+    """Change the architecture that a package's card names, and nothing else."""
+    card = json.loads((folder / CARD).read_text())
+    card["plan"]["architecture"].update(architecture)
+    (folder / CARD).write_text(json.dumps(card))
+    return folder
+
+
+@pytest.mark.parametrize("features", [[10**6, 10**6], [10**12, 10**12]])
+def test_a_card_that_lies_about_its_network_takes_no_memory(tmp_path: Path, features: list[int]) -> None:
+    """The network would need 10 TB, and more than anybody can count; its weights are some kB."""
+    with pytest.raises(Refusal, match=r"weights\.safetensors: the weights fit the card"):
+        load_model(with_card(package(tmp_path), features=features))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("plan", "spacing_mm"), [0.0, 1.0, 1.0]),
+        (("plan", "patch"), [8, 8, -8]),
+        (("plan", "plane"), 7),
+        (("mirror_axes",), [0, 9]),
+        (("channels",), 2),
+        (("scheme", "labels"), {"core": 1, "rim": 2}),
+        (("scheme", "labels"), {"tumour": 900}),
+        (("nobody",), "knows this"),
+        (("plan", "architecture", "strides"), [[1, 1, 1], [2, 2, 0]]),
+        (("preparation", "spacing_mm"), [-1.0, 1.0, 1.0]),
+    ],
+)
+def test_a_card_with_impossible_numbers_is_refused(tmp_path: Path, place: tuple[str, ...], value: Any) -> None:
+    """A negative spacing would make one voxel of a whole scan, and segment that."""
+    folder = package(tmp_path)
+    card = json.loads((folder / CARD).read_text())
+    inner = card
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    (folder / CARD).write_text(json.dumps(card))
+    with pytest.raises(Refusal, match="is the card of a model"):
+        read_card(folder)

@@ -17,7 +17,7 @@ from medseg.engines.inference.bricks import Grids
 from medseg.engines.inference.contending import contenders
 from medseg.engines.inference.decoding import decode
 from medseg.engines.inference.frame import Activation, Slab
-from medseg.engines.inference.maps import Wanted
+from medseg.engines.inference.maps import Wanted, entropy
 from medseg.engines.inference.restoring import Restored, Restorer
 from medseg.ops.calibration import temper
 from medseg.ops.placement import Placement, restore_scores
@@ -217,3 +217,8 @@ def test_slabs_that_do_not_belong_together_are_refused() -> None:
         restorer.finish()
     restorer.add(third)
     assert restorer.finish().classes.shape == (9, 7, 11)
+
+
+def test_a_region_that_is_sure_beyond_rounding_does_not_hide_the_doubt_about_another() -> None:
+    above = np.nextafter(np.float32(1), np.float32(2))
+    assert entropy(torch.tensor([[above], [0.5]]), "sigmoid").item() == pytest.approx(0.5)

@@ -197,3 +197,11 @@ def test_each_axis_can_have_a_zoom_of_its_own() -> None:
 def test_impossible_augmentation_is_refused(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         AugmentSettings.model_validate(values)
+
+
+def test_the_labelled_voxel_lies_in_the_middle_half_of_a_patch_with_room_around() -> None:
+    cases = [CaseShape((60, 60, 60), (1.0, 1.0, 1.0), 1, {1: np.full((1, 3), 30, np.int32)})]
+    plain = AugmentSettings(rotation=RotationSettings(probability=0.0), scaling=ScalingSettings(probability=0.0))
+    drawn = [draw_batch(0, s, cases, (8, 12, 16), 1, PatchSettings(), plain)[0] for s in range(200)]
+    places = np.rint([shown_at(d, (30, 30, 30), (8, 12, 16)) for d in drawn]).astype(int)
+    assert (places.min(0).tolist(), places.max(0).tolist()) == ([2, 3, 4], [5, 8, 11])

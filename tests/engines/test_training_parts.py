@@ -134,6 +134,14 @@ def test_computing_is_deterministic_and_leaves_nothing_behind() -> None:
     assert (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()) == before
 
 
+def test_float32_is_float32_while_computing(monkeypatch: pytest.MonkeyPatch) -> None:
+    cudnn = torch.backends.cudnn
+    monkeypatch.setattr(cudnn, "allow_tf32", True)  # as PyTorch has it
+    with computing(Machine(device="cpu", threads=1)):
+        assert not cudnn.allow_tf32
+    assert cudnn.allow_tf32
+
+
 def test_computing_imports_no_compiler() -> None:
     program = """
 import sys

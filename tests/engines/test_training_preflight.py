@@ -14,19 +14,17 @@ import torch
 from torch import nn
 
 from medseg.engines.ranks import Ranks
+from medseg.engines.training.foreseeing.load import Load, StepPlan, load_of
 from medseg.engines.training.foreseeing.preflight import (
-    Load,
-    MemoryWatch,
-    StepPlan,
     Wish,
     amount,
     demand_disk,
     demand_memory,
-    load_of,
     smaller_patch,
     stored,
 )
 from medseg.engines.training.foreseeing.walk import Kept, walk
+from medseg.engines.training.foreseeing.watch import MemoryWatch
 from medseg.engines.training.settings import TrainingSettings
 from medseg.networks.build import build_network
 from medseg.networks.settings import Monai, NetworkSettings, UNet2D, UNet3D
@@ -113,6 +111,9 @@ def test_slices_and_foreign_networks_are_foreseen_too() -> None:
     )
     plan = PLAN.model_copy(update={"patch": (32, 1, 32), "plane": 1, "architecture": flat})
     assert wish(UNet2D(), plan=plan).sparing is not None
+    swin = Monai(name="SwinUNETR", dimensions=2, options={"num_heads": [2] * 4, "depths": [1] * 4, "window_size": 4})
+    wide = flat.model_copy(update={"features": (24, 32, 32)})
+    assert wish(swin, plan=plan.model_copy(update={"patch": (64, 1, 64), "architecture": wide})).load.patch > 0
     foreign = wish(Monai(name="DynUNet"))
     assert foreign.load.patch > 0
     assert foreign.sparing is None

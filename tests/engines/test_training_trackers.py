@@ -110,3 +110,10 @@ def test_a_tracker_that_is_not_installed_is_refused_with_its_extra(kind: str) ->
     with pytest.raises(Refusal, match=message) as caught:
         require([kind], {kind: ("pathlib", "a_package_that_nobody_has")})
     assert caught.value.exit_code == 2
+
+
+def test_a_folder_of_a_trackers_name_is_no_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "left_behind_by_a_tracker").mkdir()  # as W&B leaves wandb/ where it was started
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(Refusal, match="got no left_behind_by_a_tracker"):
+        require(["wandb"], {"wandb": ("left_behind_by_a_tracker",)})

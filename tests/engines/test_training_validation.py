@@ -226,12 +226,12 @@ def test_dice_of_a_case_is_the_mean_over_classes_in_the_truth() -> None:
     classes = np.array([0, 0, 1, 1, 1, 1, 2, 2]).reshape(2, 2, 2)
     found = np.array([0, 1, 1, 1, 1, 0, 0, 2]).reshape(2, 2, 2)
     scores = np.stack([(found == index).astype(np.float32) for index in range(4)])
-    assert case_dice(scores, classes, None) == pytest.approx((2 * 3 / 8 + 2 * 1 / 3) / 2)
-    assert case_dice(scores, np.zeros_like(classes), None) is None
+    assert case_dice([(scores, classes)], None) == pytest.approx((2 * 3 / 8 + 2 * 1 / 3) / 2)
+    assert case_dice([(scores, np.zeros_like(classes))], None) is None
     regions = ((False, True, True, False), (False, False, True, False))
     whole = np.stack([np.isin(found, (1, 2)), found == 2]).astype(np.float32)
-    assert case_dice(whole, classes, regions) == pytest.approx((2 * 4 / 11 + 2 * 1 / 3) / 2)
-    assert case_dice(np.zeros_like(whole), classes, regions) == 0.0
+    assert case_dice([(whole, classes)], regions) == pytest.approx((2 * 4 / 11 + 2 * 1 / 3) / 2)
+    assert case_dice([(np.zeros_like(whole), classes)], regions) == 0.0
 
 
 @pytest.mark.parametrize("annotated", [None, (1,), (2,), (1, 2), ()])
@@ -250,4 +250,6 @@ def test_dice_of_a_case_leaves_out_what_nobody_annotated(annotated: Any, regions
             both = sum(m and t for m, t in pairs)
             values.append(2 * both / (sum(m for m, _ in pairs) + sum(t for _, t in pairs)))
     expected = sum(values) / len(values) if values else None
-    assert case_dice(scores, classes, regions, annotated) == pytest.approx(expected)
+    assert case_dice([(scores, classes)], regions, annotated) == pytest.approx(expected)
+    parts = [(scores[:, :, first:stop], classes[:, first:stop]) for first, stop in ((0, 1), (1, 4), (4, 5))]
+    assert case_dice(iter(parts), regions, annotated) == case_dice([(scores, classes)], regions, annotated)

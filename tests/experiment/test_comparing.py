@@ -152,3 +152,12 @@ def test_what_one_side_does_not_record_is_said(here: Path) -> None:
         ("extra", ["not there", "1", "not recorded"]),
         ("network.kind", ["unet3d", "unet2d", "not recorded"]),
     ]
+
+
+def test_a_strangers_settings_and_summary_are_refused_by_name(here: Path) -> None:
+    (made("a") / "settings.yaml").write_text("seed: &one [1]\nname: *one\n", encoding="utf-8")
+    with pytest.raises(Refusal, match=r"settings\.yaml: it is YAML, got an alias"):
+        read("a")
+    (made("b") / "report" / "summary.json").write_text("[" * 100_000, encoding="utf-8")
+    with pytest.raises(Refusal, match=r"summary\.json: it is JSON, got "):
+        read("b")

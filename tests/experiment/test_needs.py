@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -33,13 +34,19 @@ def outcome(tmp_path: Path) -> Outcome:
 
 
 def test_memory_and_disk_of_the_training_are_told_with_what_is_free(outcome: Outcome) -> None:
-    time, memory, weights, scans, free = needs(ExperimentSettings(), outcome, CPU)
+    time, memory, between, weights, scans, free = needs(ExperimentSettings(), outcome, CPU)
     assert time == "time         training 1000 steps"
     assert "for a training step (patch (32, 32, 32), batch 4, features (8, 16))" in memory
     assert "free in the memory of the computer" in memory
+    assert re.fullmatch(r"memory       about \d+\.\d MB while a scan is validated", between)
     assert weights.endswith("of checkpoints and weights")
     assert scans == "disk         about 27 MB of prepared scans"
-    assert free.startswith("free ")
+    assert free.endswith(" GB on the disk of .medseg")
+
+
+def test_the_disk_that_is_told_is_that_of_the_store() -> None:
+    machine = CPU.model_copy(update={"store": "/proc/medseg/store"})  # a place without any room
+    assert needs(ExperimentSettings(), Outcome(), machine)[-1] == "free         0 GB on the disk of /proc/medseg/store"
 
 
 def test_a_smaller_microbatch_is_seen_in_the_plan(outcome: Outcome) -> None:

@@ -160,3 +160,22 @@ def test_a_comparison_is_kept_where_it_is_asked_to(home: Path, evaluated: Path, 
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["compare.html", "compare.json"]
     with pytest.raises(Refusal, match="two runs or more are compared"):
         medseg.compare_runs([home / "runs" / "tiny"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("settings.yaml", "data: &a {root: here}\nmachine: *a\n"),
+        ("settings.yaml", "[" * 3000),
+        ("settings.yaml", "7"),
+        ("stages.json", "{}"),
+        ("stages.json", '{"tasks": [1]}'),
+    ],
+)
+def test_a_strangers_records_are_refused_by_name(home: Path, tmp_path: Path, name: str, text: str) -> None:
+    shutil.copytree(home / "runs", tmp_path / "runs")
+    shutil.copytree(home / ".medseg", tmp_path / ".medseg")
+    run = medseg.open_run(tmp_path / "runs" / "tiny")
+    (run.path / name).write_text(text)
+    with pytest.raises(Refusal, match=rf"tiny: its {name} is as medseg wrote it, got "):
+        _ = run.case("poor").truth

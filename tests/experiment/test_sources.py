@@ -36,3 +36,13 @@ def test_a_failure_to_read_is_told_and_not_remembered(tmp_path: Path) -> None:
     assert told.startswith("unread: ")
     assert not is_digest(told)
     assert (digests.known, digests.changed) == ({}, False)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"a": 1}', '{"a": []}'])
+def test_a_damaged_list_of_digests_is_passed_over(tmp_path: Path, text: str) -> None:
+    scan = tmp_path / "scan.nii"
+    scan.write_bytes(b"one")
+    (tmp_path / "files.json").write_text(text.replace('"a"', f'"{scan}"'))
+    digests = FileDigests(tmp_path / "files.json")
+    assert digests.digests([scan], 1) == [hashlib.sha256(b"one").hexdigest()]
+    assert digests.changed

@@ -9,6 +9,7 @@ import torch
 
 from medseg.networks.build import build_network, check_patch
 from medseg.networks.settings import Monai
+from medseg.networks.shapes import shapes_alone
 from medseg.values.error import Refusal
 from medseg.values.plan import Architecture
 
@@ -115,3 +116,13 @@ def test_a_patch_that_does_not_fit_is_refused_with_one_that_does(
         check_patch(settings, FLAT, patch)
     assert fitting in refused.value.remedy
     check_patch(settings, FLAT, tuple(int(n) for n in fitting.strip("[]").split(",")))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_network_can_be_built_without_memory(name: str) -> None:
+    """Preflight and packages ask for its shapes first; MONAI's SwinUNETR reads numbers while it is built."""
+    whole = build_network(small(name), FLAT, 0, (64, 1, 32)).state_dict()
+    with shapes_alone():
+        hollow = build_network(small(name), FLAT, 0, (64, 1, 32)).state_dict()
+    assert {part: weight.shape for part, weight in hollow.items()} == {part: w.shape for part, w in whole.items()}
+    assert {weight.device.type for weight in hollow.values()} == {"meta"}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from itertools import product
 
+import numpy as np
 import pytest
 import torch
 
@@ -38,6 +39,8 @@ def interpreted() -> None:
 def test_the_kernels_compute_the_norm_in_the_interpreter() -> None:
     call = [sys.executable, "-c", f"import {__name__} as test; test.interpreted()"]
     done = subprocess.run(call, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True)
+    if "only 0-dimensional arrays can be converted to Python scalars" in done.stderr:
+        pytest.skip(f"the interpreter of this Triton does not work with NumPy {np.__version__}")
     assert done.returncode == 0, done.stderr
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from medseg.ops.guard import Familiar, Signature, familiar_of, unlike
+from medseg.ops.guard_wording import times
 from medseg.values.finding import Finding
 from medseg.values.volume import Volume
 from tests.ops.guard_scans import scan, signature, signatures
@@ -76,6 +77,11 @@ def test_another_unit_is_flagged_with_its_factor(factor: float, number: int) -> 
     assert finding.value.endswith("times the nearest")
     told = float(finding.value.split(": ")[1].split()[0])
     assert 0.3 < told / factor < 3
+
+
+def test_numbers_are_written_as_people_write_them() -> None:
+    written = {0.0412: "0.041", 9.96: "10.0", 565.4: "565", 1000.0: "1000", 1.0378e6: "1040000", 3.2e9: "3.2e+09"}
+    assert {ratio: times(ratio) for ratio in written} == written
 
 
 def test_an_outlier_among_the_training_scans_does_not_hide_another_unit() -> None:

@@ -178,3 +178,15 @@ def test_focal_without_focus_is_the_mean() -> None:
 def test_activation_and_regions_must_go_together(activation: Any, table: Any) -> None:
     with pytest.raises(Refusal, match=r"loss.activation: softmax goes with classes and sigmoid with regions"):
         build_loss(LossSettings(activation=activation), table)
+
+
+@pytest.mark.parametrize("kind", ["dice_ce", "dice_focal"])
+def test_a_loss_without_any_weight_is_refused(kind: Any) -> None:
+    with pytest.raises(Refusal) as caught:
+        LossSettings(kind=kind, dice_weight=0.0, ce_weight=0.0)
+    assert caught.value.exit_code == 2
+    assert str(caught.value) == (
+        "loss.ce_weight: dice_weight or ce_weight is above 0, or nothing is learned, got 0; "
+        "raise one of them, or set loss.kind=dice or ce"
+    )
+    assert LossSettings(kind="dice", dice_weight=0.0, ce_weight=0.0).kind == "dice"

@@ -78,7 +78,9 @@ def test_a_patch_that_was_given_is_kept() -> None:
 
 
 def test_too_many_levels_are_refused() -> None:
-    with pytest.raises(Refusal, match=r"network.levels: the patch \(16, 16, 16\) allows 3 levels, got 6"):
+    with pytest.raises(
+        Refusal, match=r"network.levels: the patch \(16, 16, 16\) allows 3 levels, got 6; lower .*128 or more"
+    ):
         plan_strides((16, 16, 16), (1, 1, 1), wishes(levels=6))
 
 
@@ -95,3 +97,22 @@ def test_slices_are_cut_across_the_coarsest_axis() -> None:
 
 def test_widths_double_up_to_the_widest() -> None:
     assert features(6, wishes()) == (32, 64, 128, 256, 320, 320)
+
+
+@pytest.mark.parametrize(("shape", "plane", "patch"), [((7, 7, 6), None, (8, 7, 6)), ((3, 5, 40), 2, (3, 8, 1))])
+def test_the_smallest_scans_get_a_coarser_level_too(shape, plane, patch) -> None:
+    asked = wishes(plane=plane, dimensions=3 if plane is None else 2)
+    found, strides, _ = plan_patch(shape, (1, 1, 1), asked)
+    assert (found, len(strides)) == (patch, 2)
+
+
+def test_a_patch_that_cannot_be_halved_is_refused() -> None:
+    with pytest.raises(Refusal) as caught:
+        plan_patch((40, 40, 40), (1, 1, 1), wishes(patch=(33, 33, 5)))
+    assert caught.value.exit_code == 2
+    assert str(caught.value) == (
+        "patches.size: a patch is even and 8 voxels or longer along one axis, to be halved there, got [33, 33, 5]; "
+        "set e.g. [32, 32, 8]"
+    )
+    with pytest.raises(Refusal, match=r"got \[33, 6\]; set e\.g\. \[32, 8\]"):
+        plan_patch((40, 40, 40), (1, 1, 1), wishes(dimensions=2, plane=1, patch=(33, 6), levels=2))

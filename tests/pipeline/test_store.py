@@ -155,3 +155,80 @@ def test_pruning_removes_what_is_named(tmp_path: Path) -> None:
     assert {entry.stage for entry in found} == {"split"}
     remove(found[0])
     assert len(entries(tmp_path)) == 1
+
+
+def test_pruning_knows_only_what_a_store_makes(tmp_path: Path) -> None:
+    """A folder named by mistake as the store loses nothing."""
+    (tmp_path / "documents" / "thesis").mkdir(parents=True)
+    (tmp_path / "documents" / "manifest.json").write_text("{}")
+    (tmp_path / "drafts" / "letter").mkdir(parents=True)
+    (tmp_path / "split").mkdir()
+    (tmp_path / "split" / ("0" * 32)).symlink_to(tmp_path / "documents")
+    assert entries(tmp_path) == []
+    made = Store(tmp_path).make(task(), write("x"), {})
+    (tmp_path / "drafts" / f"train-{'1' * 32}").mkdir()
+    for place in ("memo/shared", "looks/listings"):
+        (tmp_path / place).mkdir(parents=True)
+    found = {entry.folder: (entry.stage, entry.draft) for entry in entries(tmp_path)}
+    assert found == {
+        made.folder: ("split", False),
+        tmp_path / "drafts" / f"train-{'1' * 32}": ("train", True),
+        tmp_path / "memo/shared": ("memo", False),
+        tmp_path / "looks/listings": ("looks", False),
+    }
+
+
+def test_what_is_being_worked_on_is_not_pruned(tmp_path: Path) -> None:
+    store, told = Store(tmp_path), []
+
+    def work(draft: Path) -> None:
+        told.extend(remove(entry) for entry in entries(tmp_path))
+        assert draft.is_dir()
+
+    store.make(task(), work, {})
+    assert told == [False]
+    assert [remove(entry) for entry in entries(tmp_path)] == [True]
+    assert entries(tmp_path) == []
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"item": '])
+def test_work_under_a_damaged_manifest_is_done_again(tmp_path: Path, damage: str) -> None:
+    store = Store(tmp_path)
+    made = store.make(task(), write("x"), {})
+    for path in (made.folder / "manifest.json", tmp_path / "last" / "split" / "all.json"):
+        path.chmod(0o644)
+        path.write_text(damage)
+    assert [entry.item for entry in entries(tmp_path)] == [""]
+    assert store.find(task()) is None
+    assert store.because(task()) == "first time"
+    store.make(task(), write("y"), {})
+    assert (made.folder / "deep" / "result.txt").read_text() == "y"
+    assert store.find(task()) is not None
+
+
+def test_a_folder_of_a_result_is_not_its_neighbours_of_like_names(tmp_path: Path) -> None:
+    def work(beside: str):
+        def do(draft: Path) -> None:
+            for name, text in (("model/card", "same"), ("models/card", beside), ("model.txt", beside)):
+                (draft / name).parent.mkdir(exist_ok=True)
+                (draft / name).write_text(text)
+
+        return do
+
+    first, second = (Store(tmp_path).make(task(n=n), work(text), {}) for n, text in ((1, "one"), (2, "two")))
+    assert first.source("model").digest == second.source("model").digest
+    assert first.source("models").digest != second.source("models").digest
+
+
+def test_a_text_that_cannot_be_written_leaves_no_draft(tmp_path: Path) -> None:
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_whole(tmp_path / "taken", "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_results_cannot_be_written_over_by_accident(tmp_path: Path) -> None:
+    """Runs are hard links to these files."""
+    made = Store(tmp_path).make(task(), write("x"), {})
+    modes = [path.stat().st_mode & 0o777 for path in made.folder.rglob("*") if path.is_file()]
+    assert modes == [0o444, 0o444]

@@ -63,6 +63,11 @@ def test_lines_are_marked_with_cohort_and_verdict_and_parts_are_counted() -> Non
         "alarm": "false alarm",
         "odd": "tumour not annotated",
     }
+    strange = cases_table(rows, ["tumour"], "tumour", judge(rows, "tumour"), {"poor", "fine1"})
+    lines = {line["case"]: line for line in strange["lines"]}
+    assert lines["poor"]["note"].endswith("; misplaced, unlike the training scans")
+    assert lines["fine1"]["note"].endswith("; unlike the training scans")
+    assert "unlike" not in lines["fine0"]["note"]
     told = {line["case"]: line["note"] for line in table["lines"]}
     assert told["poor"] == "tumour; Dice of tumour 0.100; misplaced"
     assert told["odd"] == "unknown; tumour not annotated"

@@ -116,6 +116,8 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     text = written(tmp_path, content(scans()))
     assert Page(text).all("img")
     assert_self_contained(text)
+    (policy,) = [one["content"] for one in Page(text).all("meta") if one.get("http-equiv") == "Content-Security-Policy"]
+    assert str(policy).startswith("default-src 'none'; img-src data:; ")
 
 
 def test_headings_labels_and_names_of_parts_are_in_order(tmp_path: Path) -> None:

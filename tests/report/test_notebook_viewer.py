@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from medseg.report.notebook.shown import table
 from medseg.report.notebook.viewing import view_case, view_scan
 from medseg.report.pictured import Pictured
 from medseg.values.labels import LabelScheme
@@ -84,6 +85,22 @@ def test_a_scan_is_drawn_with_its_mask_alone(browser: Any, tmp_path: Path) -> No
     assert frame.locator("#viewer-truth").is_visible()
     assert not frame.locator("#viewer-difference").is_visible()
     assert frame.locator("#viewer-legend-truth").inner_text().split() == ["core", "rim"]
+    value = frame.locator("#viewer-value").inner_text()
+    assert "truth: " in value
+    assert "prediction" not in value, "there is none"
+
+
+def test_columns_of_a_table_are_set_as_they_are_meant_within_jupyter(browser: Any, tmp_path: Path) -> None:
+    """JupyterLab sets every cell of an output to the right, by a rule of two classes."""
+    rule = ":not(.jp-RenderedMarkdown).jp-RenderedHTMLCommon :is(td, th, tr) { text-align: right; }"
+    piece = table(("what", "value"), [("region", 5)], numbers=(1,)).html
+    path = tmp_path / "piece.html"
+    path.write_text(f'<!doctype html><style>{rule}</style><div class="jp-RenderedHTMLCommon">{piece}</div>')
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    cells = "[...document.querySelectorAll('th, td')].map((one) => getComputedStyle(one).textAlign)"
+    assert page.evaluate(cells) == ["left", "right"] * 2
+    page.close()
 
 
 def test_the_same_case_gives_the_same_html() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from medseg import open_run
 from medseg.report.reading import read_curve, read_kept
 from medseg.values.error import Refusal
 from tests.report.tiny_run import make_run
@@ -51,3 +52,36 @@ def test_a_curve_has_none_where_nothing_was_measured(tmp_path: Path) -> None:
         {"step": 1.0, "loss": 0.5, "validation_dice": None},
         {"step": 2.0, "loss": 0.25, "validation_dice": 0.75},
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("report/summary.json", "{"),
+        ("report/summary.json", "[1]"),
+        ("report/summary.json", "[" * 100_000),
+        ("report/scores.csv", "case,region,dice\na,tumour,much\n"),
+        ("report/scores.csv", "case,region,dice\na,tumour,0.5,0.5\n"),
+        ("curve.csv", "step,loss\n1,low\n"),
+    ],
+)
+def test_a_damaged_file_is_refused_by_its_name(folder: Path, tmp_path: Path, name: str, text: str) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(folder, copy)
+    (copy / name).unlink()
+    (copy / name).write_text(text)
+    with pytest.raises(Refusal, match=rf"{name}: the file is as medseg wrote it, got .*; copy the folder again"):
+        read_kept(copy)
+
+
+def test_damaged_settings_and_records_are_refused(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(folder, copy)
+    for name, text in (("settings.yaml", "a: &a [1]\nb: *a\n"), ("provenance.json", "{")):
+        (copy / name).unlink(missing_ok=True)
+        (copy / name).write_text(text)
+    run = open_run(copy)
+    with pytest.raises(Refusal, match=r"settings\.yaml: the file is as medseg wrote it, got an alias"):
+        _ = run.settings
+    with pytest.raises(Refusal, match=r"provenance\.json: the file is as medseg wrote it"):
+        _ = run.provenance

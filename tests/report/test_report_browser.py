@@ -18,7 +18,9 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, sync_playwright
 
 from medseg.report.pixels import FALSE, MISSED, RIGHT
+from medseg.report.scores import read_scores
 from medseg.report.viewer.block import OTHER, PREDICTION, TRUTH
+from medseg.report.wording import number
 from medseg.values.volume import Array
 from tests.report.tiny_run import make_run
 
@@ -29,6 +31,23 @@ WIDE, NARROW = {"width": 1024, "height": 720}, {"width": 390, "height": 844}
 PATIENCE_MS = 60_000
 REFERENCES = Path(__file__).with_name("references")
 SMALL, RING = (64, 48), 4
+LINES = """(holder, name) => {
+  const inner = holder.querySelector("button"), kept = inner.textContent, range = document.createRange();
+  inner.textContent = name;
+  range.selectNodeContents(inner);
+  const tops = new Set([...range.getClientRects()].map((box) => box.top));
+  inner.textContent = kept;
+  return tops.size;
+}"""
+CLIPPED = """[...document.querySelectorAll(".viewer-controls > *")].filter((one) => one.scrollHeight > one.clientHeight)
+  .map((one) => one.id)"""
+TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+WORDS_OF_TROUBLE = ("error", "warning")
+COLUMN = """(table, heading) => {
+  const place = [...table.tHead.rows[0].cells].findIndex((one) => one.textContent.trim() === heading);
+  const texts = (row) => [row.cells[0], row.cells[place]].map((one) => one.textContent.trim());
+  return Object.fromEntries([...table.tBodies[0].rows].map(texts));
+}"""
 
 
 @dataclass
@@ -43,7 +62,7 @@ class Seen:
         return self.page.locator("#viewer")
 
     def listen(self) -> None:
-        self.page.on("console", lambda said: self.problems.append(said.text) if said.type == "error" else None)
+        self.page.on("console", lambda said: self.problems.append(said.text) if said.type in WORDS_OF_TROUBLE else None)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", lambda asked: None if inside(asked.url) else self.problems.append(asked.url))
 
@@ -77,6 +96,19 @@ class Seen:
 
     def value(self) -> str:
         return self.page.locator("#viewer-value").inner_text()
+
+    def column(self, heading: str) -> dict[str, str]:
+        """Texts of a column of the table, by case."""
+        texts: dict[str, str] = self.page.locator("table.cases").evaluate(COLUMN, heading)
+        return texts
+
+    def shown(self) -> str:
+        return self.page.locator("#shown").inner_text()
+
+
+def told(value: float | str | None, unit: str) -> str:
+    """How the table writes a cell of scores.csv."""
+    return number(None if value is None else float(value), unit)
 
 
 def inside(address: str) -> bool:
@@ -130,12 +162,13 @@ def opened(report: Path) -> Iterator[Seen]:
 
 @pytest.fixture
 def seen(opened: Seen) -> Iterator[Seen]:
-    """The page wide, light, on screen, without dialog and filter; afterwards nothing may have gone wrong."""
+    """The page wide, light, on screen, of all scans, without dialog; afterwards nothing may have gone wrong."""
     page = opened.page
     page.set_viewport_size(WIDE)  # type: ignore[arg-type]
     page.emulate_media(media="screen", color_scheme="light")
     page.evaluate("document.getElementById('viewer').close()")
-    page.locator("#words").fill("")
+    page.evaluate("document.getElementById('all').click()")
+    page.locator("#region").select_option("tumour")
     yield opened
     assert opened.problems == []
 
@@ -177,6 +210,83 @@ def test_words_filter_the_table_and_all_come_back(seen: Seen) -> None:
     assert seen.page.evaluate("document.activeElement.id") == "words"
 
 
+@pytest.mark.parametrize(
+    ("part", "cases"),
+    [("badly", {"poor", "gone", "alarm"}), ("failed", {"gone"}), ("alarm", {"alarm"})],
+)
+def test_each_part_shows_its_scans(seen: Seen, part: str, cases: set[str]) -> None:
+    label = seen.page.locator(f"label[for=part-{part}]")
+    label.click()
+    assert set(seen.order()) == cases
+    assert label.inner_text().endswith(f" {len(cases)}")
+    assert seen.shown() == f"{len(cases)} of 6 scans"
+    seen.page.locator("label[for=part-all]").click()
+    assert seen.shown() == "6 scans"
+
+
+def test_a_cohort_shows_its_scans_and_next_stays_within_it(seen: Seen) -> None:
+    seen.page.locator("#cohort").select_option(label="healthy")
+    assert set(seen.order()) == {"clean", "alarm"}
+    seen.open(seen.order()[0])
+    assert seen.page.locator("#viewer-place").inner_text() == "1 of 2"
+    seen.page.keyboard.press("Escape")
+    seen.page.locator("#cohort").select_option(label="tumour")
+    assert set(seen.order()) == {"good", "fair", "poor", "gone"}
+
+
+def test_part_cohort_and_words_hold_together_and_all_come_back(seen: Seen) -> None:
+    everything = seen.order()
+    seen.page.locator("label[for=part-badly]").click()
+    seen.page.locator("#cohort").select_option(label="tumour")
+    assert set(seen.order()) == {"poor", "gone"}
+    seen.page.locator("#words").fill("misplaced")
+    assert seen.order() == ["poor"]
+    seen.page.locator("#cohort").select_option(label="healthy")
+    assert seen.order() == []
+    assert seen.shown() == "0 of 6 scans"
+    seen.page.locator("#all").click()
+    assert seen.order() == everything
+    assert seen.page.locator("#part-all").is_checked()
+    assert seen.page.locator("#cohort").input_value() == ""
+
+
+def test_another_region_shows_its_measures_sorted_anew(seen: Seen, report: Path) -> None:
+    kept = {(row["case"], row["region"]): row for row in read_scores(report.with_name("scores.csv"))}
+    before = seen.column("NSD"), seen.column("Dice core")
+    head = seen.page.locator("table.cases thead th", has_text="truth, ml")
+    head.locator("button").click()
+    for region, title in (("core", "core"), ("healthy", "healthy tissue")):
+        seen.page.locator("#region").select_option(label=title)
+        assert seen.page.locator("#measured-region").inner_text() == title
+        for heading, measure, unit in (("NSD", "nsd", "share"), ("truth, ml", "volume_truth_ml", "ml")):
+            wanted = {case: told(kept[case, region][measure], unit) for case in seen.order()}
+            assert seen.column(heading) == wanted
+        volumes = [float(seen.column("truth, ml")[case]) for case in seen.order()]
+        assert volumes == sorted(volumes)
+    assert len(set(volumes)) > 1
+    seen.page.locator("#region").select_option(label="tumour")
+    assert (seen.column("NSD"), seen.column("Dice core")) == before
+
+
+def test_a_page_that_is_come_back_to_shows_what_its_controls_say(seen: Seen) -> None:
+    tumour, everything = seen.column("NSD"), set(seen.order())
+    seen.page.locator("#viewer-region").evaluate("one => { one.value = one.length - 1; }")
+    seen.page.locator("#region").select_option(label="core")
+    seen.page.locator("#cohort").select_option(label="healthy")
+    assert seen.column("NSD") != tumour
+    seen.page.goto("about:blank")
+    seen.page.go_back()
+    controls = [seen.page.locator(name).input_value() for name in ("#region", "#cohort", "#words")]
+    assert controls == ["tumour", "", ""]
+    assert seen.column("NSD") == tumour
+    assert set(seen.order()) == everything
+    seen.open("poor")
+    chosen = seen.page.locator("#viewer-region").evaluate("one => one.selectedOptions[0].textContent")
+    told = seen.page.locator("#viewer-legend-difference li").count()
+    assert (told == 4) == (chosen == "every label")
+    seen.page.locator("#viewer-region").select_option(label="tumour")
+
+
 def test_a_case_opens_from_the_keyboard_and_closing_leads_back(seen: Seen) -> None:
     seen.open("poor")
     assert seen.dialog.is_visible()
@@ -203,6 +313,26 @@ def test_the_viewer_draws_the_scan_with_right_missed_and_false_in_their_colours(
     assert coloured(seen.drawn()) == 0
     seen.page.keyboard.press("0")
     np.testing.assert_array_equal(seen.drawn(), drawn)
+
+
+def test_closed_and_opened_again_it_draws_the_same_in_another_window_too(seen: Seen) -> None:
+    """A closed dialog has no size, and what is drawn into that is complained of."""
+    seen.open("poor")
+    drawn = seen.drawn()
+    seen.page.keyboard.press("Escape")
+    seen.page.evaluate(TWO_FRAMES)
+    seen.open("poor")
+    np.testing.assert_array_equal(seen.drawn(), drawn)
+    seen.page.keyboard.press("Escape")
+    seen.page.set_viewport_size({"width": 900, "height": 640})
+    seen.page.evaluate(TWO_FRAMES)
+    seen.open("poor")
+    seen.page.evaluate(TWO_FRAMES)
+    sizes = seen.page.locator("#viewer-canvas").evaluate(
+        "one => [one.width, one.height, one.offsetWidth, one.offsetHeight]"
+    )
+    assert sizes[:2] == sizes[2:]
+    assert seen.drawn().shape != drawn.shape
 
 
 def test_truth_and_prediction_are_layers_of_their_own(seen: Seen) -> None:
@@ -315,8 +445,15 @@ def test_nothing_is_wider_than_its_window(seen: Seen, size: dict[str, int]) -> N
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= size["width"]
     assert seen.page.evaluate("document.getElementById('viewer').scrollWidth") <= box["width"]
+    assert seen.page.evaluate(CLIPPED) == [], "controls scroll, and none of them gives way"
     for name in ("viewer-close", "viewer-canvas", "viewer-layout"):
         assert seen.page.locator(f"#{name}").is_visible()
+
+
+def test_a_name_of_usual_length_is_not_broken_where_scans_did_badly(seen: Seen) -> None:
+    holder = seen.page.locator("table.badly tbody th[data-open]").first
+    assert holder.evaluate(LINES, "hippocampus_006") == 1
+    assert holder.evaluate(LINES, "hippocampus_006_" * 12) > 1
 
 
 def test_everything_in_the_viewer_can_be_reached_by_keyboard(seen: Seen) -> None:

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from medseg.files.segmented import SegmentedScan
-from medseg.report.review import GOOD_DICE, concerns, expected_dice, is_empty, review_queue, standing
+from medseg.report.review import GOOD_DICE, concerns, expected_dice, is_empty, remarks, review_queue, standing
 from medseg.values.finding import Finding
 from tests.report.segmented_scans import empty, failed, scan, unlike
 
@@ -63,6 +63,15 @@ def test_notes_of_the_guard_are_no_concern_and_its_warnings_come_first() -> None
     both = unlike("a", 0.2)
     assert concerns(both)[0] == both.guard[0]
     assert len(concerns(both)) == 2
+
+
+def test_what_was_cleaned_away_is_remarked_and_no_concern() -> None:
+    emptied = scan("a", volume_ml={"liver": 0.0, "tumour": 0.0}, confidence={"margin": 0.9, "expected_dice": 0.9})
+    (remark,) = remarks(emptied)
+    assert (remark.severity, remark.rule) == ("note", "what the network finds is in the mask")
+    assert standing(emptied) == "fine"
+    assert not remarks(empty("a"))
+    assert not remarks(scan("a"))
 
 
 def test_empty_is_a_mask_without_volume_and_not_a_scan_without_a_mask() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,19 @@ def test_strange_columns_and_cells_are_refused(tmp_path: Path) -> None:
         write_scores(tmp_path / "a.csv", [{"dise": 1.0}])
     with pytest.raises(Refusal, match="a text, a number or empty"):
         write_scores(tmp_path / "a.csv", [{"dice": [1.0]}])
+
+
+FORMULAS = ["=1+1", "@SUM(A1)", "+1+1|' /C calc'!A0", "-x", "'=1", "''=1"]
+NO_FORMULAS = ["'a", "-1", "+2.5", "-", "a=b", "'", "1=2"]
+
+
+@pytest.mark.parametrize("text", FORMULAS + NO_FORMULAS)
+def test_no_name_is_a_formula_in_a_spreadsheet_and_each_comes_back(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "scores.csv"
+    write_scores(path, [{"case": text, "volume_error_ml": -0.5}])
+    [row] = read_scores(path)
+    assert (row["case"], row["volume_error_ml"]) == (text, -0.5)
+    with path.open(encoding="utf-8", newline="") as file:
+        [stored] = csv.DictReader(file)
+    assert stored["case"] == (f"'{text}" if text in FORMULAS else text)
+    assert stored["volume_error_ml"] == "-0.5"

@@ -42,6 +42,12 @@ def test_failures_and_too_few_patients_are_remarked() -> None:
     assert "too few patients for an interval" in dice["remark"]
 
 
+def test_that_there_are_no_healthy_scans_is_said_of_any_set_held_out_or_not() -> None:
+    note = comparison_table(summary([row("a", 0.8)]), "tumour")["note"]
+    assert note.endswith("There are no healthy scans, so false alarms on them cannot be told.")
+    assert "no healthy scans" not in comparison_table(summary([row("a", 0.8), healthy("b", 0.0)]), "tumour")["note"]
+
+
 def test_sites_have_a_line_each_and_one_site_none() -> None:
     rows = [row(f"t{i}", 0.5 + i / 10, site="Turin" if i % 2 else "Bonn") for i in range(4)]
     rows += [healthy("well", 0.0, site="Bonn"), row("stray", 0.1)]

@@ -165,6 +165,24 @@ def test_a_damaged_case_is_listed_with_its_reason(
     assert str(tmp_path) not in records["B"].model_dump_json()
 
 
+def test_masks_that_no_label_can_be_read_from_are_refused_one_by_one(tmp_path: Path) -> None:
+    root = made(tmp_path / "data", "A", "B")
+    for case in ("A", "B"):
+        save(root / case / f"{case}_seg.nii.gz", labels() * np.float32(0.3))
+    reasons = [record.refused for record in indexed(root, tmp_path / "out", DataSettings()).values()]
+    assert [reason and reason.rule for reason in reasons] == ["a mask holds whole numbers from 0 to 255"] * 2
+
+
+def test_masks_that_are_all_empty_are_taken_and_said_to_be_so(tmp_path: Path) -> None:
+    root = made(tmp_path / "data", "A", "B")
+    for case in ("A", "B"):
+        save(root / case / f"{case}_seg.nii.gz", np.zeros((8, 7, 6), np.uint8))
+    records = indexed(root, tmp_path / "out", DataSettings())
+    assert [record.refused for record in records.values()] == [None, None]
+    findings = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    assert ("some scan holds the region label_1", "warn") in [(one["rule"], one["severity"]) for one in findings]
+
+
 def test_a_grid_refusal_names_both_files(tmp_path: Path) -> None:
     root = made(tmp_path / "data", "A", "B")
     save(root / "B/B_seg.nii.gz", labels()[:-1])

@@ -1,8 +1,9 @@
-"""A report says of a scan that did badly what is unlike the training scans, and only then."""
+"""A report says of every scan what is unlike the training scans, and only then."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,20 @@ def test_a_bad_scan_with_other_intensities_is_said_to_be_unlike(inputs: dict[str
         assert UNLIKE not in page(without, tmp_path / "plain")
     finally:
         path.write_bytes(kept)
+
+
+def test_a_scan_that_did_well_is_said_to_be_unlike_in_the_table_of_all_scans(
+    inputs: dict[str, Path], tmp_path: Path
+) -> None:
+    path = inputs["data"] / "t3" / "image.nii.gz"
+    image, kept = read_image(path), path.read_bytes()
+    write_image(path, Volume(image.voxels * 1000, image.affine))
+    try:
+        text = page(inputs, tmp_path / "out")
+    finally:
+        path.write_bytes(kept)
+    assert UNLIKE not in text, "it is not among those that did badly"
+    (line,) = re.findall(r'<tr data-case="t3".*?</tr>', text)
+    assert "<td>unlike the training scans</td>" in line
+    assert line.count("Dice of tumour 1.000; unlike the training scans") == 1, "the viewer says so too"
+    assert text.count("unlike the training scans") == 2

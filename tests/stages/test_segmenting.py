@@ -54,7 +54,9 @@ def test_a_lacking_channel_is_refused_unless_the_model_can_do_without(tmp_path: 
     save(tmp_path / "t2.nii.gz", voxels(2))
     message = refused(tmp_path, case(T2="t2.nii.gz", other="t2.nii.gz"), TWO)
     assert message.startswith("p1: has a file for each channel of the model: T1, T2, got none for T1, but other; ")
-    assert "data.channels='{T1: PATTERN}'" in message
+    assert message.endswith("data.channels='{T1: PATTERN}'")
+    message = refused(tmp_path, case(p1_0000="imagesTs/p1_0000.nii.gz", p2_0000="imagesTs/p2_0000.nii.gz"), TWO)
+    assert message.endswith("if the scans in imagesTs are several cases, name that folder as images")
     taken = take_scan(case(T2="t2.nii.gz"), tmp_path, replace(TWO, may_lack=True))
     assert taken.missing == (0,)
     assert not taken.image.voxels[0].any()
@@ -118,6 +120,14 @@ def test_python_refuses_other_channels_and_what_is_not_finite(model: Path, tmp_p
     spoilt[0, 0, 0, 0] = np.inf
     with pytest.raises(Refusal, match="voxels are finite numbers"):
         opened.probabilities(Volume(spoilt, AFFINE))
+    with pytest.raises(Refusal, match=r"volume: is a medseg\.values\.volume\.Volume.*got ndarray; make one with"):
+        opened.segment(voxels(1))  # type: ignore[arg-type]
+    with pytest.raises(Refusal, match="voxels are real numbers, got complex64"):
+        opened.segment(Volume(voxels(1)[None].astype(np.complex64), AFFINE))
+    with pytest.raises(Refusal, match="voxels are finite numbers"):
+        opened.segment(Volume(voxels(1)[None].astype(np.float64) * 1e300, AFFINE))
+    with pytest.raises(Refusal, match="device: is auto, cpu, cuda or cuda:N, got gpu"):
+        medseg.load(model, device="gpu")
     with pytest.raises(Refusal, match=r"a folder with card\.json, or of a run that holds model/"):
         medseg.load(tmp_path)
     with pytest.raises(Refusal, match="a model package is needed"):

@@ -26,7 +26,8 @@ Compute = Callable[[Sequence[Window]], Tensor]
 _NUMBERS_PER_VOXEL = 256
 # More voxels at once bring no speed: the cores, or the GPU, are busy.
 _ENOUGH_VOXELS = {"cpu": 1 << 18, "cuda": 1 << 23}
-_SIGNS = ("out of memory", "not enough memory", "allocate memory", "alloc_failed")
+# The last one is what PyTorch says when every convolution of cuDNN wanted more memory to work in than there was.
+_SIGNS = ("out of memory", "not enough memory", "allocate memory", "alloc_failed", "unable to find an engine")
 
 
 class Batches:
@@ -41,6 +42,7 @@ class Batches:
         self._windows, self._compute, self._device = windows, compute, device
         self._waiting: list[Window] = []
         self._said = False
+        self._reason = ""
 
     def __iter__(self) -> Iterator[tuple[Sequence[Window], Tensor]]:
         while batch := self._next():
@@ -63,6 +65,7 @@ class Batches:
         except (MemoryError, RuntimeError) as error:
             if not out_of_memory(error):
                 raise
+            self._reason = str(error).strip().partition("\n")[0][:160]
             return []
 
     def _shrink(self, tried: int) -> None:
@@ -70,7 +73,7 @@ class Batches:
             rule = "the network's work on one window fits into the memory"
             remedy = "set machine.device=cpu" if self._device.type == "cuda" else "end other programs"
             remedy += ", or train with a smaller patches.size"
-            raise Refusal(f"memory of {self._device}", rule, "no more memory", remedy)
+            raise Refusal(f"memory of {self._device}", rule, self._reason or "no more memory", remedy)
         if not self._said:
             logger.warning("memory of %s ran out at %d windows at once: fewer are taken", self._device, tried)
         self._said, self.size = True, tried // 2

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from medseg.engines.inference.ground import Ground
+from medseg.engines.inference.foreseeing import longest_part
+from medseg.engines.inference.ground import HOST, Ground
 from medseg.engines.inference.layout import Axis, Layout, Shape, Window
 from medseg.engines.inference.pieces import Piece, pieces_of, shares_of
 
 Make = Callable[[tuple[int, ...]], Tensor]
-# Planes are handed over in parts of about this size, for the sake of whoever takes them, unless they would be thinner.
-_PART_BYTES, _PART_PLANES = 64 << 20, 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +48,7 @@ class Layer:
 
     def __init__(self, number: int, axis: Axis, whole: dict[int, int], make: Make, longest: int | None = None) -> None:
         self._axis, self._whole, self._make, self._waits = number, whole, make, longest is not None
-        self._shares = [torch.from_numpy(share) for share in shares_of(axis)]
+        self._shares = {HOST: [torch.from_numpy(share) for share in shares_of(axis)]}
         self._begins = [axis.inside(place).start for place in range(len(axis.starts))]
         self._covered: list[list[Piece]] = [[] for _ in axis.starts]
         for piece in pieces_of(axis, longest):
@@ -91,8 +90,14 @@ class Layer:
             mean.copy_(values)
             return
         begin = self._begins[place]
-        share = self._shares[place][piece.start - begin : piece.stop - begin].to(mean.device)
+        share = self._shares_on(mean.device)[place][piece.start - begin : piece.stop - begin]
         mean.lerp_(values.to(mean.device), share.view(-1, *[1] * (2 - self._axis)))
+
+    def _shares_on(self, device: torch.device) -> list[Tensor]:
+        """Return the shares on a device, where they are brought once: the host waits for each copy to it."""
+        if device not in self._shares:
+            self._shares[device] = [share.to(device) for share in self._shares[HOST]]
+        return self._shares[device]
 
 
 class Canvas:
@@ -105,7 +110,7 @@ class Canvas:
         self.axis, self._order, self._ground = slab, layout.order, ground
         self._columns = Layer(column, axes[column], {}, ground.rows)
         self._rows = Layer(row, axes[row], {column: lengths[column]}, ground.rows)
-        whole, longest = {row: lengths[row], column: lengths[column]}, max(_PART_PLANES, _PART_BYTES // plane)
+        whole, longest = {row: lengths[row], column: lengths[column]}, longest_part(plane)
         self._slab = Layer(slab, axes[slab], whole, ground.slab, longest)
 
     def paint(self, window: Window, values: Tensor) -> None:

@@ -12,6 +12,8 @@ from medseg.engines.inference.members import flips_of
 from medseg.engines.inference.settings import InferenceSettings
 
 _FLOAT = 4
+# Planes are handed over in parts of about this size, for the sake of whoever takes them, unless they would be thinner.
+_PART_BYTES, _PART_PLANES = 64 << 20, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ def foreseen_bytes(
     channels, *space = shape
     doubting = members * len(flips_of(frame, settings)) > 1
     return needs_of(layout_of(frame, space, settings), channels, outputs, doubting).total
+
+
+def longest_part(plane: int) -> int:
+    """Return how many complete planes, of so many bytes each, are handed over at once at most."""
+    return max(_PART_PLANES, _PART_BYTES // plane)
 
 
 def layout_of(frame: Frame, space: Sequence[int], settings: InferenceSettings) -> Layout:

@@ -69,3 +69,9 @@ class Slab:
     def stop(self) -> int:
         """The plane after the last one."""
         return self.start + self.scores.shape[self.axis + 1]
+
+    @property
+    def place(self) -> tuple[slice, slice, slice]:
+        """Where it lies in the volume (X, Y, Z)."""
+        x, y, z = (slice(self.start, self.stop) if axis == self.axis else slice(None) for axis in range(3))
+        return x, y, z

@@ -69,7 +69,7 @@ def choose_ground(needs: Needs, room: Room) -> Ground:
     if needs.total <= room.bytes:
         return Ground(HOST)
     logger.warning(
-        "blended scores take %.1f GB and %.1f GB of memory are granted: they lie in temporary files in %s; "
+        "blended scores take %.2g GB and %.2g GB of memory are granted: they lie in temporary files in %s; "
         "a higher machine.memory_gb avoids that",
         needs.slab / 1e9,
         room.bytes / 1e9,

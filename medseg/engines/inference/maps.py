@@ -71,7 +71,7 @@ def entropy(scores: Tensor, activation: Activation) -> Tensor:
     own: Tensor = torch.special.entr(scores)
     if activation == "softmax":
         return (own.sum(0) / log(len(scores))).clamp(0, 1)
-    other: Tensor = torch.special.entr(1 - scores)
+    other: Tensor = torch.special.entr((1 - scores).clamp(min=0))  # interpolated, 1 may come out above 1 by rounding
     return ((own + other).mean(0) / log(2)).clamp(0, 1)
 
 
@@ -84,6 +84,6 @@ def _room(shape: tuple[int, ...], folder: Path | None) -> Array:
         try:
             os.posix_fallocate(file.fileno(), 0, size)
         except OSError as error:
-            rule = f"a map of probabilities takes {size / 1e9:.3g} GB here for a while"
-            raise Refusal(str(folder), rule, error, "make room, or ask for no probabilities") from error
+            rule, value = f"a map of probabilities takes {size / 1e9:.3g} GB here for a while", error.strerror or error
+            raise Refusal(str(folder), rule, value, "make room, or ask for no probabilities") from error
         return np.memmap(file, np.float16, "r+", shape=shape)

@@ -12,7 +12,8 @@ from medseg.engines.inference.frame import Activation, Flipping, Forward, Frame
 from medseg.engines.inference.settings import InferenceSettings
 
 Flip = tuple[int, ...]
-_BYTES = 2 << 20
+# Of a part of the answers: a CPU keeps it in its cache, and for a GPU many small ones cost more to launch than to do.
+_BYTES = {"cpu": 2 << 20, "cuda": 64 << 20}
 
 
 def flips_of(frame: Frame, settings: InferenceSettings) -> list[Flip]:
@@ -99,7 +100,8 @@ def _in_parts(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
 
     The whole at once would also take as much memory again.
     """
-    planes = max(1, _BYTES * tensors[0].shape[2] // (4 * max(1, tensors[0].numel())))
+    most = _BYTES.get(tensors[0].device.type, _BYTES["cpu"])
+    planes = max(1, most * tensors[0].shape[2] // (4 * max(1, tensors[0].numel())))
     yield from zip(*(torch.split(tensor, planes, 2) for tensor in tensors), strict=True)
 
 

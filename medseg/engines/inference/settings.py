@@ -19,7 +19,9 @@ class InferenceSettings(Settings):
     blend: Literal["gaussian", "constant"] = Field(
         "gaussian", description="weight of a window's voxels: gaussian trusts its middle"
     )
-    mirror: bool = Field(False, description="average over all flips of the spatial axes; 4 or 8 times the work")
+    mirror: bool = Field(
+        False, description="average over mirror images along the axes that training flipped; each doubles the work"
+    )
     average: Literal["probabilities", "logits"] = Field(
         "probabilities", description="what is averaged over flips and over the models of several folds"
     )

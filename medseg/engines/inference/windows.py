@@ -1,34 +1,27 @@
-"""A whole volume predicted by one network, joined from slabs: for validation while training."""
+"""A whole volume predicted by one network that is in training: for validation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 from torch import nn
 
-from medseg.engines.inference.frame import Frame, Room
+from medseg.engines.inference.frame import Frame, Room, Slab
 from medseg.engines.inference.settings import InferenceSettings
 from medseg.engines.inference.stream import stream_slabs
-from medseg.values.volume import Array, FloatArray
+from medseg.values.volume import Array
 
 
-def predict_scores(
+def predict_slabs(
     network: nn.Module, image: Array, frame: Frame, settings: InferenceSettings, room: Room
-) -> FloatArray:
-    """Return probabilities `(outputs, X, Y, Z)` float32 of an image `(C, X, Y, Z)`: all slabs, joined.
+) -> Iterator[Slab]:
+    """Yield the prediction of an image `(C, X, Y, Z)` in slabs: see `stream_slabs`.
 
     The network lies on the room's device; it is asked in eval mode and left in the mode it came in.
     """
-    joined: FloatArray | None = None
     with _evaluating(network):
-        for slab in stream_slabs([network], image, frame, settings, room):
-            if joined is None:
-                joined = np.empty((len(slab.scores), *image.shape[1:]), np.float32)
-            planes = np.moveaxis(joined, slab.axis + 1, 0)[slab.start : slab.stop]
-            planes[...] = np.moveaxis(slab.scores.numpy(), slab.axis + 1, 0)
-    return joined if joined is not None else np.empty((0, *image.shape[1:]), np.float32)
+        yield from stream_slabs([network], image, frame, settings, room)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from medseg.files.records import SchemeRecord
 from medseg.files.tensors import load_tensors, save_tensors, write_whole
 from medseg.networks.build import build_network
 from medseg.networks.settings import NetworkSettings
+from medseg.networks.shapes import shapes_alone
 from medseg.ops.calibration import Calibration
 from medseg.ops.forecast import DiceForecast
 from medseg.ops.guard import Familiar
@@ -24,6 +25,7 @@ from medseg.values.plan import Plan
 from medseg.values.settings import Settings
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
+_LONGEST_VALUE = 300
 
 
 class StartedFrom(Settings):
@@ -103,27 +105,58 @@ def is_finished(folder: Path, made_from: str) -> bool:
 
 
 def read_card(folder: Path) -> Card:
-    """Return the card of a package; refuses a folder without one, and a card whose levels do not fit together."""
+    """Return the card of a package; refuses a folder without one, and a card whose parts do not fit together."""
     place, rule, remedy = str(folder / CARD), "is the card of a model", "name a folder that training made"
     try:
         card = Card.model_validate_json((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValidationError, UnicodeDecodeError) as error:
+        misfit = _misfit(card)
+    except ValidationError as error:
+        found = error.errors()[0]
+        told = f"{'.'.join(map(str, found['loc']))}: {found['msg']}".removeprefix(": ")
+        raise Refusal(place, rule, told, remedy) from error
+    except (OSError, UnicodeDecodeError, Refusal) as error:
         raise Refusal(place, rule, error, remedy) from error
-    one = card.plan.architecture
-    axes = {len(numbers) for numbers in (*one.strides, *one.kernels)}
-    if not len(one.features) == len(one.strides) == len(one.kernels) >= 1 or axes != {one.dimensions}:
-        raise Refusal(place, rule, "levels that do not fit together", remedy)
+    if misfit:
+        raise Refusal(place, rule, misfit, remedy)
     return card
 
 
+def _misfit(card: Card) -> str:
+    """Say what in a card does not fit together, "" where all does."""
+    one, labels = card.plan.architecture, card.scheme.scheme
+    answers = len(labels.regions) if card.activation == "sigmoid" else len(labels.values)
+    if not len(one.features) == len(one.strides) == len(one.kernels) >= 1:
+        return "levels that do not fit together"
+    if {len(numbers) for numbers in (*one.strides, *one.kernels)} != {one.dimensions}:
+        return "levels that do not fit together"
+    if (one.outputs, one.channels) != (answers, card.channels):
+        return f"{one.channels} channels and {one.outputs} outputs where {card.channels} and {answers} are named"
+    return "" if set(card.mirror_axes) <= {0, 1, 2} else f"mirror_axes {card.mirror_axes}"
+
+
 def load_model(folder: Path) -> tuple[nn.Module, Card]:
-    """Return the network on the CPU, in eval mode, and the card. Refuses a package that is incomplete or damaged."""
+    """Return the network on the CPU, in eval mode, and the card. Refuses a package that is incomplete or damaged.
+
+    No memory is taken for a network before its weights are found to be those of the card.
+    """
     card = read_card(folder)
-    network = build_network(card.network, card.plan.architecture, seed=0, patch=card.plan.patch)
+    weights = load_tensors(folder / WEIGHTS)
     try:
-        network.load_state_dict(load_tensors(folder / WEIGHTS))
-    except RuntimeError as error:
-        raise Refusal(
-            str(folder / WEIGHTS), "the weights fit the card", error, "copy the whole package again"
-        ) from error
+        _check_fit(card, weights)
+        network = build_network(card.network, card.plan.architecture, seed=0, patch=card.plan.patch)
+        network.load_state_dict(weights)
+    except (RuntimeError, ValueError, ArithmeticError) as error:  # whatever strange shapes make torch raise
+        place, told = str(folder / WEIGHTS), str(error)[:_LONGEST_VALUE]
+        raise Refusal(place, "the weights fit the card", told, "copy the whole package again") from error
     return network.requires_grad_(False).eval(), card
+
+
+def _check_fit(card: Card, weights: Mapping[str, Tensor]) -> None:
+    """Raise ValueError where the weights have other names or shapes than those of the card's network."""
+    with shapes_alone():
+        network = build_network(card.network, card.plan.architecture, seed=0, patch=card.plan.patch)
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    for name in (*wanted, *found):
+        if found.get(name) != wanted.get(name):
+            raise ValueError(f"{name} {found.get(name, 'missing')} where the card wants {wanted.get(name, 'none')}")

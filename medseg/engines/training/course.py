@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -13,7 +13,7 @@ from medseg.engines.ranks import Ranks
 from medseg.engines.sampling.cutting.cut import Batch
 from medseg.engines.training.agenda import Moment, points_passed
 from medseg.engines.training.clock import Clock
-from medseg.engines.training.foreseeing.preflight import MemoryWatch, amount
+from medseg.engines.training.foreseeing.watch import MemoryWatch, told
 from medseg.engines.training.keeping.checkpoint import Checkpoint, save_checkpoint
 from medseg.engines.training.keeping.failure import weights_diverged
 from medseg.engines.training.keeping.journal import Journal
@@ -79,7 +79,7 @@ class Course:
         self.journal.step(step, self.state.tally.elapsed)
         self._taken += 1
         if self._taken == FIRST_STEPS:
-            self._note_memory()
+            self._note_memory("a step holds", MemoryWatch.of_steps)
         self.validate_if_due()
         self._stop_if_asked()
         if monotonic() - self._saved >= self.rules.checkpoint_seconds:
@@ -123,6 +123,7 @@ class Course:
         self.validate_if_due()
         self._stop_if_asked()
         self._demand_finite()
+        self._note_memory("training has held at most", MemoryWatch.of_all)
         self.tell(final=True)
         self.journal.finish()
 
@@ -150,15 +151,13 @@ class Course:
         if self.ranks.leads:
             logger.info(ENDING, tally.best_step, tally.stale)
 
-    def _note_memory(self) -> None:
-        """Say what the first steps have held, once they have shown it."""
+    def _note_memory(self, what: str, facts: Callable[[MemoryWatch], Mapping[str, float]]) -> None:
+        """Note what has been held and was foreseen, and say it."""
         if self.memory is None or not self.ranks.leads:
             return
-        held, foreseen = self.memory.held(), self.memory.foreseen
-        known = {} if foreseen is None else {"foreseen_mb": round(foreseen / 1e6, 1)}
-        self.journal.note({"step": self.state.tally.step, "held_mb": round(held / 1e6, 1), **known})
-        expected = "" if foreseen is None else f" (about {amount(foreseen)} foreseen)"
-        logger.info("train: a step holds %s of memory%s", amount(held), expected)
+        found = facts(self.memory)
+        self.journal.note({"step": self.state.tally.step, **found})
+        logger.info("train: %s", told(what, found))
 
     @property
     def ranks(self) -> Ranks:

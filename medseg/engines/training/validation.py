@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from math import isnan
 
@@ -46,32 +46,37 @@ def validation_order(seed: int, cases: Sequence[PreparedCase]) -> list[PreparedC
 
 
 def case_dice(
-    scores: FloatArray, classes: Array, membership: Table | None, annotated: Sequence[int] | None = None
+    parts: Iterable[tuple[FloatArray, Array]], membership: Table | None, annotated: Sequence[int] | None = None
 ) -> float | None:
     """Return the mean Dice of the classes (or, with `membership`, regions) present in the truth; None if none is.
 
-    scores: `(outputs, X, Y, Z)` probabilities.  classes: `(X, Y, Z)` class indices, 0 = background; voxels that are
-    `IGNORED` are left out.  annotated: the foreground classes that were looked for in this case, None for all; other
-    classes, and regions that hold one of them, are left out.
-    With a membership table (regions x classes) an output counts where it is above 0.5, else where it is the largest.
+    parts: of the volume, together all of it, each as scores `(outputs, X, Y, Z)`, which are probabilities, and classes
+    `(X, Y, Z)`, class indices with 0 = background; voxels that are `IGNORED` are left out.  annotated: the foreground
+    classes that were looked for in this case, None for all; other classes, and regions that hold one of them, are left
+    out. With a membership table (regions x classes) an output counts where it is above 0.5, else where it is the
+    largest.
     """
-    counted = classes != IGNORED
     unknown = set() if annotated is None else set(range(1, IGNORED)) - set(annotated)
-    if membership is None:
-        found = scores.argmax(0)
-        known = [index for index in range(1, len(scores)) if index not in unknown]
-        pairs = [(found == index, classes == index) for index in known]
-    else:
-        members = [{index for index, inside in enumerate(row) if inside} for row in membership]
-        named = [(score, row) for score, row in zip(scores, members, strict=True) if not row & unknown]
-        pairs = [(score > 0.5, np.isin(classes, sorted(row))) for score, row in named]
-    values = [_dice(found & counted, truth) for found, truth in pairs if truth.any()]
+    counts = [_counts(scores, classes, membership, unknown) for scores, classes in parts]
+    values = [2.0 * both / (found + true) for both, found, true in np.sum(counts, 0).tolist() if true]
     return float(np.mean(values)) if values else None
 
 
-def _dice(found: BoolArray, truth: BoolArray) -> float:
-    both = np.count_nonzero(found & truth)
-    return 2.0 * both / (np.count_nonzero(found) + np.count_nonzero(truth))
+def _counts(scores: FloatArray, classes: Array, membership: Table | None, unknown: Set[int]) -> list[list[int]]:
+    """Count the voxels of each class or region: found rightly, found, and there; what is `unknown` is left out."""
+    counted = classes != IGNORED
+    if membership is None:
+        largest = scores.argmax(0)
+        members = [{index} for index in range(1, len(scores))]
+        pairs = ((largest == index, classes == index) for index in range(1, len(scores)))
+    else:
+        members = [{index for index, inside in enumerate(row) if inside} for row in membership]
+        pairs = ((score > 0.5, np.isin(classes, sorted(row))) for score, row in zip(scores, members, strict=True))
+    return [_row(found & counted, true) for (found, true), row in zip(pairs, members, strict=True) if not row & unknown]
+
+
+def _row(found: BoolArray, true: BoolArray) -> list[int]:
+    return [np.count_nonzero(part) for part in (found & true, found, true)]
 
 
 def cases_due(tally: Tally, share: float, rules: Rules, examination: Examination, last: bool) -> int:

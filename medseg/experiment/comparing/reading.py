@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from medseg.files.plain_yaml import read_yaml
 from medseg.ops.comparing.sides import Scores
 from medseg.ops.scoring.settings import ScoreSettings
 from medseg.report.scores import TEXTS, Row, read_scores
@@ -132,7 +131,7 @@ def _scoring(settings: Json | None, evaluated: Path) -> Json | None:
 def _json(path: Path) -> Json:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _unreadable(path, "it is JSON", error) from None
     if not isinstance(content, dict):
         raise _unreadable(path, "it is a JSON object", type(content).__name__)
@@ -143,8 +142,8 @@ def _yaml(path: Path) -> Json | None:
     if not path.is_file():
         return None
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        content = read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise _unreadable(path, "it is YAML", error) from None
     if not isinstance(content, dict):
         raise _unreadable(path, "it holds settings", type(content).__name__)

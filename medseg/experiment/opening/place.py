@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import Any, TypeVar
 
 from medseg.experiment.settings import read_settings
 from medseg.files.layouts.values import DataSettings
 from medseg.files.listing import folder_of
+from medseg.files.plain_yaml import read_yaml
 from medseg.ops.phantom_settings import PhantomSettings
 from medseg.ops.scoring.settings import GridRule
 from medseg.values.error import Refusal
 
+Found = TypeVar("Found")
 _REMEDY = "pictures of the report are there without it: case.show(); else run it again where the scans are"
 
 
@@ -46,7 +46,7 @@ def place_of(run: Path) -> Place:
     Relative folders in settings.yaml are taken from where the command was started. Refuses a run whose store or scans
     are gone: it was cleaned, or the folder was copied elsewhere.
     """
-    settings, machine = read_settings(yaml.safe_load(_text(run, "settings.yaml")))
+    settings, machine = _told(run, "settings.yaml", lambda text: read_settings(read_yaml(text)))
     stores = [Path(os.path.normpath(start / machine.store)) for start in _starts(run, Path(machine.runs).parts)]
     made = next((found for store in stores if _holds(found := _made(run, store))), None)
     if made is None:
@@ -64,7 +64,10 @@ def _folder(data: DataSettings) -> Path:
 
 def _made(run: Path, store: Path) -> dict[str, Path]:
     """Return the folders of the stages that were done once, by the keys that the run noted."""
-    tasks: list[dict[str, Any]] = json.loads(_text(run, "stages.json"))["tasks"]
+    return _told(run, "stages.json", lambda text: _folders(json.loads(text)["tasks"], store))
+
+
+def _folders(tasks: list[dict[str, Any]], store: Path) -> dict[str, Path]:
     return {one["stage"]: store / one["stage"] / one["key"][:32] for one in tasks if not one["case"]}
 
 
@@ -82,6 +85,15 @@ def _starts(run: Path, steps: Sequence[str]) -> Iterator[Path]:
     if not down or list(own[-len(down) :]) == down:
         yield Path(*own[: len(own) - len(down)], *("started" for step in steps if step == ".."))
     yield Path.cwd()
+
+
+def _told(run: Path, name: str, parse: Callable[[str], Found]) -> Found:
+    """Return what `parse` finds in a file of the run; refuses one that is not as medseg wrote it."""
+    try:
+        return parse(_text(run, name))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        rule, value = f"its {name} is as medseg wrote it", f"{type(error).__name__}: {error}"[:200]
+        raise Refusal(str(run), rule, value, _REMEDY) from error
 
 
 def _text(run: Path, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,9 +20,12 @@ from medseg.experiment.segmenting.settings import SegmentSettings
 from medseg.experiment.segmenting.steps import ScanSteps
 from medseg.experiment.segmenting.writing import PROBABILITIES, UNCERTAINTY
 from medseg.files.layouts.find import FoundCase
-from medseg.files.layouts.unlabelled import find_scans
+from medseg.files.layouts.unlabelled import find_scans, passed_over
+from medseg.files.layouts.values import Found
 from medseg.files.listing import folder_of
 from medseg.files.segmented import SegmentedScan
+from medseg.ops.postprocessing import Postprocessing, demand_regions
+from medseg.report.wording import count
 from medseg.stages.segmenting.models import Model, read_model
 from medseg.stages.segmenting.reading import Expected
 from medseg.stages.segmenting.segmenter import Segmenter
@@ -49,9 +52,12 @@ def segment(settings: SegmentSettings, machine: Machine, told: Told) -> Listing:
     out, images = Path(settings.out), Path(settings.images)
     model = read_model([Path(folder) for folder in settings.model])
     inference = settings.inference_of(model.card.inference)
+    _check_regions(model, inference)
     found = find_scans(images, settings.data, model.names, out)
     folder = folder_of(images)
-    told.line(f"{len(found.cases)} scans found in {images} (layout {found.layout})")
+    told.line(f"{count(len(found.cases), 'scan')} found in {images} (layout {found.layout})")
+    for line in _warnings(found, images, out, model, inference):
+        told.line(f"warning: {line}")
     segmenter = _segmenter(settings, machine, model, inference)
     with opened(out, images, folder, found.cases):
         head = _head(settings, machine, model, inference)
@@ -139,6 +145,21 @@ def _facts(model: Model, head: Mapping[str, Any]) -> dict[str, str]:
     if card.validation_dice is not None:
         facts["Dice on validation scans"] = f"{card.validation_dice:.3f}"
     return facts
+
+
+def _warnings(found: Found, images: Path, out: Path, model: Model, inference: InferenceSettings) -> Iterator[str]:
+    """Yield what will not be done although it may have been expected."""
+    if others := passed_over(images, found, out):
+        more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+        yield f"what belongs to no case in {images} is passed over: {', '.join(others[:3])}{more}"
+    if inference.mirror and not model.card.mirror_axes:
+        yield "the model was trained without mirror images, so inference.mirror=true changes nothing"
+
+
+def _check_regions(model: Model, inference: InferenceSettings) -> None:
+    """Refuse (exit 2) a clean-up of unknown regions before the first scan is segmented for it."""
+    if isinstance(inference.postprocess, Postprocessing):
+        demand_regions(model.card.scheme.scheme, inference.postprocess)
 
 
 def _check_format(machine: Machine) -> None:

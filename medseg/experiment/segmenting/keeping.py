@@ -10,7 +10,8 @@ from pathlib import Path
 
 from medseg.experiment.segmenting.place import DIGESTS
 from medseg.experiment.segmenting.settings import Guard
-from medseg.experiment.segmenting.writing import beside, own_names
+from medseg.experiment.segmenting.sparing import STAYS, stays
+from medseg.experiment.segmenting.writing import beside, mask_names
 from medseg.experiment.sources import FileDigests
 from medseg.files.layouts.find import FoundCase
 from medseg.files.segmented import SegmentedScan, read_record
@@ -64,25 +65,27 @@ class Keeper:
         """Return the record of a mask that was made from the same and lies there whole; None where it is to be made.
 
         What failed is tried again, and what the guard refused too. A mask that was made with a warning is none for a
-        guard that refuses.
+        guard that refuses. A mask that somebody has changed stays, with a note.
         """
         record = read_record(self.out, case)
         if record is None or record.status != "done" or record.made_from != made_from:
             return None
         if warnings(record) and self.recipe.guard == "refuse":
             return None
-        return record if self._is_whole(record) else None
+        if not self._is_there(record):
+            return None
+        if digest_of_file(self.out / str(record.mask)) == record.mask_sha256:
+            return record
+        return record.model_copy(update={"notes": (*record.notes, STAYS)}) if stays(self.out, record) else None
 
     def was_made_otherwise(self, case: str, made_from: str) -> bool:
         """Tell whether a mask was made from other files, by another model or with other settings."""
         record = read_record(self.out, case)
         return record is not None and record.status == "done" and record.made_from != made_from
 
-    def _is_whole(self, record: SegmentedScan) -> bool:
-        if record.mask is None or record.mask not in own_names(record.case):
+    def _is_there(self, record: SegmentedScan) -> bool:
+        """Tell whether the mask and the maps that are asked for lie there."""
+        if record.mask not in mask_names(record.case):
             return False
-        maps = (self.out / beside(record.case, word) for word in self.recipe.maps)
-        try:
-            return digest_of_file(self.out / record.mask) == record.mask_sha256 and all(map.is_file() for map in maps)
-        except OSError:
-            return False
+        maps = (beside(record.case, word) for word in self.recipe.maps)
+        return all((self.out / name).is_file() for name in (record.mask, *maps))

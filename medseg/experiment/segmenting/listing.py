@@ -62,8 +62,14 @@ class Listing:
     def write_page(self, title: str, facts: Mapping[str, str]) -> None:
         """Write segment.html, with pictures of those scans that are to be looked at first."""
         queue = review_queue(self.records.values())
-        first = [read_record(self.out, record.case) or record for record in queue[:_MOST_PICTURES]]
+        first = [self._pictured(record) for record in queue[:_MOST_PICTURES]]
         self._write(PAGE, segment_page(title, [*first, *queue[_MOST_PICTURES:]], facts))
+
+    def _pictured(self, record: SegmentedScan) -> SegmentedScan:
+        """Return a record with the picture that lies on the disk, unless that is of an earlier command."""
+        kept = read_record(self.out, record.case)
+        is_same = kept is not None and (kept.status, kept.made_from) == (record.status, record.made_from)
+        return record.model_copy(update={"picture": kept.picture}) if kept is not None and is_same else record
 
     def _write(self, name: str, text: str) -> None:
         try:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -15,12 +16,11 @@ from medseg.experiment.formats import Format
 from medseg.experiment.runner import reason
 from medseg.experiment.segmenting import writing
 from medseg.experiment.segmenting.keeping import Keeper
+from medseg.experiment.segmenting.sparing import Foreign
 from medseg.files.layouts.find import FoundCase
-from medseg.files.nifti.probabilities import write_probabilities, write_uncertainty
 from medseg.files.segmented import SegmentedScan, record_path
-from medseg.ops.placement import restore_values
 from medseg.pipeline.meter import Meter
-from medseg.stages.segmenting.finishing import Finished, ProbabilityMaps, affine_of, finish
+from medseg.stages.segmenting.finishing import Finished, finish
 from medseg.stages.segmenting.segmenter import Ready, Segmenter
 from medseg.values.digests import digest_of_file
 from medseg.values.error import Refusal
@@ -36,7 +36,6 @@ class Held:
     ready: Ready | None = None
     segmented: Segmented | None = None
     record: SegmentedScan | None = None
-    is_kept: bool = False
     guard: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -70,12 +69,11 @@ class ScanSteps:
 
     def write(self, held: Held) -> SegmentedScan:
         """Write what came of a scan, and return its record."""
-        done = self._attempt(held, self._write)
+        foreign = Foreign(self.keeper.out, held.case.case)
+        done = self._attempt(held, partial(self._write, foreign))
         if done.record is None:
             raise RuntimeError("a scan came to its end without a record")
-        if done.record.status != "done" and not done.is_kept:
-            self._write_failure(done.record)
-        return done.record
+        return done.record if done.record.status == "done" else self._write_failure(foreign, done.record)
 
     def _read(self, held: Held) -> Held:
         case = held.case
@@ -83,7 +81,7 @@ class ScanSteps:
         held = replace(held, made_from=self.keeper.made_from(case))
         kept = self.keeper.kept(case.case, held.made_from)
         if kept is not None:
-            return replace(held, record=kept, is_kept=True)
+            return replace(held, record=kept)
         if self.keeper.was_made_otherwise(case.case, held.made_from):
             self.again(case.case)
         ready = self.segmenter.ready(case, self.keeper.scans)
@@ -103,7 +101,7 @@ class ScanSteps:
         peak = meter.read()["peak_memory_mb"]
         return replace(held, ready=ready, segmented=segmented, notes=notes, peak_memory_mb=peak)
 
-    def _write(self, held: Held) -> Held:
+    def _write(self, foreign: Foreign, held: Held) -> Held:
         if held.record is not None:
             return held
         if held.ready is None or held.segmented is None:
@@ -113,9 +111,11 @@ class ScanSteps:
         finished = finish(held.ready, held.segmented, self.segmenter.model.card)
         first = next(iter(case.channels[name] for name in self.segmenter.model.names if name in case.channels))
         scan = self.keeper.scans / first.path
+        softmax = self.segmenter.model.card.activation == "softmax"
+        foreign.set_aside()
         name = writing.write_label_map(out, case.case, finished.mask, labels, self.format, scan)
-        maps = self._write_maps(held.ready, held.segmented, case.case)
-        notes = held.notes
+        maps = writing.write_maps(out, case.case, held.segmented, held.ready.placement, softmax)
+        notes = (*held.notes, *foreign.notes(name))
         if self.format == "dicom_seg" and not name.endswith(".dcm"):
             notes = (*notes, "written as NIfTI, as the scan is no DICOM series")
         writing.clear(out, case.case, (name, *maps))
@@ -141,26 +141,15 @@ class ScanSteps:
             picture=finished.picture,
         )
 
-    def _write_maps(self, ready: Ready, segmented: Segmented, case: str) -> tuple[str, ...]:
-        """Write what was asked for beside the mask, and return the names."""
-        out, placement, names = self.keeper.out, ready.placement, []
-        if segmented.probabilities is not None:
-            softmax = self.segmenter.model.card.activation == "softmax"
-            names.append(writing.beside(case, writing.PROBABILITIES))
-            maps = ProbabilityMaps(segmented.probabilities, placement, softmax)
-            write_probabilities(out / names[-1], maps, affine_of(placement))
-        if segmented.uncertainty is not None:
-            names.append(writing.beside(case, writing.UNCERTAINTY))
-            restored = restore_values(segmented.uncertainty, placement)
-            write_uncertainty(out / names[-1], restored, affine_of(placement))
-        return tuple(names)
-
-    def _write_failure(self, record: SegmentedScan) -> None:
+    def _write_failure(self, foreign: Foreign, record: SegmentedScan) -> SegmentedScan:
         """Put the reason in the place of an earlier mask; without room for it, it stands in the list of all scans."""
+        out = self.keeper.out
         with suppress(Refusal, OSError):
             writing.check_name(record.case)
-            writing.clear(self.keeper.out, record.case)
-            writing.write_record(self.keeper.out, record)
+            record = record.model_copy(update={"notes": (*record.notes, *foreign.notes())})
+            writing.clear(out, record.case, foreign.names())
+            writing.write_record(out, record)
+        return record
 
     def _attempt(self, held: Held, work: Callable[[Held], Held]) -> Held:
         """Do a step and add its seconds; an error ends the scan with its reason, but a wrong setting the command."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from medseg.engines.inference.segmenting import Segmented
 from medseg.experiment.formats import ENDINGS, Format
 from medseg.files.foreign.dicom.writing import write_dicom_seg
 from medseg.files.foreign.scan import is_dicom_file, is_dicom_folder
+from medseg.files.layouts.masks import is_beside
+from medseg.files.nifti.probabilities import write_probabilities, write_uncertainty
 from medseg.files.segmented import SegmentedScan, record_path
 from medseg.files.writing import write_volume
+from medseg.ops.placement import Placement, restore_values
 from medseg.pipeline.store import write_whole
+from medseg.stages.segmenting.finishing import ProbabilityMaps, affine_of
 from medseg.values.error import Refusal
 from medseg.values.volume import Volume
 
@@ -24,14 +29,19 @@ def beside(case: str, word: str) -> str:
     return f"{case}.{word}.nii.gz"
 
 
+def mask_names(case: str) -> tuple[str, ...]:
+    """Return the names that a mask of a case can have."""
+    return tuple(f"{case}{ending}" for ending in ENDINGS.values())
+
+
 def own_names(case: str) -> tuple[str, ...]:
     """Return the names that masks and maps of a case can have."""
-    return tuple(f"{case}{ending}" for ending in ENDINGS.values()) + tuple(beside(case, word) for word in _MAPS)
+    return mask_names(case) + tuple(beside(case, word) for word in _MAPS)
 
 
 def check_name(case: str) -> None:
     """Refuse a case whose files would have the names of others."""
-    if case.lower() == _LISTING or case.lower().endswith(tuple(f".{word}" for word in _MAPS)):
+    if case.lower() == _LISTING or is_beside(case.lower()):
         rule = f"files of a scan have names of their own, unlike {_LISTING}.json and CASE.{_MAPS[0]}.nii.gz"
         raise Refusal(case, rule, case, "rename the scan")
 
@@ -48,6 +58,20 @@ def write_label_map(folder: Path, case: str, mask: Volume, labels: Mapping[str, 
     else:
         write_volume(folder / name, mask, labels)
     return name
+
+
+def write_maps(folder: Path, case: str, segmented: Segmented, placement: Placement, softmax: bool) -> tuple[str, ...]:
+    """Write the maps that a segmentation has, on the scan's own grid, and return their names."""
+    names = []
+    if segmented.probabilities is not None:
+        names.append(beside(case, PROBABILITIES))
+        maps = ProbabilityMaps(segmented.probabilities, placement, softmax)
+        write_probabilities(folder / names[-1], maps, affine_of(placement))
+    if segmented.uncertainty is not None:
+        names.append(beside(case, UNCERTAINTY))
+        restored = restore_values(segmented.uncertainty, placement)
+        write_uncertainty(folder / names[-1], restored, affine_of(placement))
+    return tuple(names)
 
 
 def write_record(folder: Path, record: SegmentedScan) -> None:

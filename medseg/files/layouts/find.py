@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from medseg.files.layouts.labels import label_scheme
 from medseg.files.layouts.people import with_people
 from medseg.files.layouts.tree import Tree, is_plain
 from medseg.files.layouts.values import ChannelFile, DataSettings, Found, FoundCase, LayoutName
+from medseg.files.scan_names import is_scan_name
 from medseg.values.error import Refusal, wrong_setting
 
 __all__ = ["ChannelFile", "DataSettings", "Found", "FoundCase", "find_cases", "label_scheme"]
@@ -30,7 +32,11 @@ _SHAPES = (
     "csv (a table with the columns case, label and one per channel) or "
     "pairs (images/ and labels/, or a folder per case with data.channels and data.mask)"
 )
-_LONGEST_NAME = 200
+_PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+_PARTS = frozenset(("images", "labels", "masks", "imagesTr", "labelsTr", "imagesTs", "labelsTs", "derivatives"))
+_LONGEST_NAME = 200  # bytes: with the endings of files and drafts it stays below the 255 of file systems
+# Marks that turn the direction of text: a name with one looks like another name.
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def find_cases(root: Path, settings: DataSettings) -> Found:
@@ -72,6 +78,12 @@ def _check_root(root: Path, settings: DataSettings) -> None:
         return
     value = f"{root} (a file)" if root.exists() else str(root)
     remedy = "set data.root to the data set's folder, or to a .csv file of its cases"
+    if root.is_file() and root.name.lower().endswith(_PACKED) and not is_scan_name(root.name):
+        remedy = "unpack it, and set data.root to the folder that comes out"
+    elif str(root).startswith("~"):
+        remedy = "the shell puts nothing in place of ~ here: write $HOME"
+    elif "\\" in str(root):
+        remedy = "write the path with /, as Linux has it"
     raise wrong_setting("data.root", "a folder that exists is needed", value, remedy)
 
 
@@ -92,8 +104,20 @@ def _layout(tree: Tree, settings: DataSettings) -> LayoutName:
         remedy = f"set data.layout to {' or '.join(fit)}"
         raise wrong_setting("data.layout", "the folder fits one layout", " and ".join(fit), remedy)
     if not fit:
-        raise wrong_setting("data.root", f"the folder fits a layout: {_SHAPES}", contents(tree), "see data.layout")
+        raise wrong_setting("data.root", f"the folder fits a layout: {_SHAPES}", contents(tree), _fitting_instead(tree))
     return fit[0]
+
+
+def _fitting_instead(tree: Tree) -> str:
+    """Say what to do about a folder in no layout: the data set may be the only folder in it, or the one around it."""
+    inside = [tree.root / name for name in tree.listing().folders]
+    around = [tree.root.absolute().parent] if tree.root.absolute().name in _PARTS else []
+    for place in [*(inside if len(inside) == 1 else []), *around]:
+        with suppress(Refusal, OSError):
+            layouts = fitting(Tree(place), DataSettings())
+            if layouts:
+                return f"set data.root to {place}, which fits {' and '.join(layouts)}"
+    return "bring it into one of these shapes, or list the scans in a table and set data.root=TABLE.csv"
 
 
 def contents(tree: Tree) -> str:
@@ -108,13 +132,20 @@ def contents(tree: Tree) -> str:
 
 def check_names(cases: Sequence[FoundCase]) -> None:
     """Refuse names that cannot name a file everywhere: records, predictions and pictures are named after the case."""
-    seen: dict[str, str] = {}
+    seen: dict[str, FoundCase] = {}
     for case in cases:
         name = case.case
-        if name.startswith(".") or set(name) & set("/\\") or not is_plain(name) or len(name) > _LONGEST_NAME:
-            rule = f"a case name is a file name: at most {_LONGEST_NAME} letters, no / or \\, no dot in front"
+        if not _names_a_file(name):
+            rule = f"a case name is a file name: at most {_LONGEST_NAME} bytes, no / or \\, no dot in front, "
+            rule += "no mark that turns text"
             raise Refusal("data.root", rule, ascii(name)[:80] if name else "an empty name", "rename the case")
-        other = seen.setdefault(name.lower(), name)
-        if other is not name:
+        other = seen.setdefault(name.lower(), case)
+        if other is not case:
             rule = "case names differ in more than upper and lower case, and each stands for one case"
-            raise Refusal("data.root", rule, f"{other} and {name}", "rename one of them")
+            raise Refusal("data.root", rule, f"{other.case} and {name}", "rename one of them")
+
+
+def _names_a_file(name: str) -> bool:
+    if not is_plain(name) or set(name) & {"/", "\\", *_TURNING}:
+        return False
+    return 0 < len(name.encode()) <= _LONGEST_NAME and not name.startswith(".")

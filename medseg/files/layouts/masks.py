@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,8 +11,8 @@ from medseg.files.layouts.rewording import told_of
 from medseg.files.layouts.tree import Tree, joined
 from medseg.values.error import wrong_setting
 
-PROBABILITIES, UNCERTAINTY = ".probabilities", ".uncertainty"
-_MAPS = (PROBABILITIES, UNCERTAINTY)  # what `segment` writes beside a mask
+PROBABILITIES, UNCERTAINTY, SET_ASIDE = ".probabilities", ".uncertainty", ".set-aside"
+_BESIDE = re.compile(rf"({re.escape(PROBABILITIES)}|{re.escape(UNCERTAINTY)}|{re.escape(SET_ASIDE)}(-\d+)?)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,8 @@ def find_masks(root: Path, setting: str, suffix: str = "", without: Collection[P
 
     The name of a case is that of its file without the ending and without `suffix`; a file that is named just like the
     suffix is called after its folder: with `seg`, P1/seg.nrrd is the mask of P1. A folder of DICOM slices is a mask
-    called after the folder; several DICOM-SEG files in a folder are several masks. Maps that `segment` writes beside
-    its masks are none.
+    called after the folder; several DICOM-SEG files in a folder are several masks. What `segment` leaves beside its
+    masks, maps and masks that went aside, is none.
     Refuses (exit 2) what is no folder, and two masks of one case, naming both; `setting` is what the folder is set by.
     """
     if not root.is_dir():
@@ -45,9 +46,14 @@ def find_masks(root: Path, setting: str, suffix: str = "", without: Collection[P
                 remedy = f"remove one, rename it, or point {setting} to one group of them"
                 value = f"{root / paths[case]} and {root / path}"
                 raise wrong_setting(setting, f"a case has one mask, {case} too", value, remedy)
-            elif not case.endswith(_MAPS):
+            elif not is_beside(case):
                 paths[case] = path
     return Masks({case: Path(paths[case]) for case in sorted(paths)}, tuple(others))
+
+
+def is_beside(case: str) -> bool:
+    """Tell whether a file of this name, without its ending, is what `segment` leaves beside the mask of a case."""
+    return _BESIDE.search(case) is not None
 
 
 def _below(tree: Tree, passed: set[Path], folder: str = "") -> Iterator[tuple[str, str]]:

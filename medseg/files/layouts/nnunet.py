@@ -28,7 +28,7 @@ from medseg.files.scan_names import is_scan_name
 from medseg.values.error import Refusal, wrong_setting
 
 _IMAGES, _LABELS = "imagesTr", "labelsTr"
-_TEST_IMAGES, _TEST_LABELS = "imagesTs", "labelsTs"
+TEST_IMAGES, _TEST_LABELS = "imagesTs", "labelsTs"
 NUMBERED = re.compile(r"^(.+)_(\d{4})$", re.ASCII | re.DOTALL)
 
 
@@ -89,8 +89,8 @@ def _groups(tree: Tree, described: Mapping[str, Any]) -> Iterator[_Group]:
     elif _IMAGES in there:
         yield _Group(_numbered(tree, _IMAGES, ending), by_stem(tree, _LABELS, same_stem("*"), ending))
     masks = by_stem(tree, _TEST_LABELS, same_stem("*"), ending)
-    if _TEST_IMAGES in there and masks:
-        yield _Group(_numbered(tree, _TEST_IMAGES, ending), masks, "held_out")
+    if TEST_IMAGES in there and masks:
+        yield _Group(_numbered(tree, TEST_IMAGES, ending), masks, "held_out")
 
 
 def _ending(described: Mapping[str, Any]) -> str:

@@ -65,6 +65,10 @@ def _find_two_folders(tree: Tree, folders: list[tuple[str, str]], settings: Data
     channel, pattern = next(iter(settings.channels.items()), (_CHANNEL, "*"))
     images = by_stem(tree, folders[0][0], same_stem(pattern))
     labels = by_stem(tree, folders[0][1], same_stem(settings.mask or "*"))
+    if images and labels and images.keys().isdisjoint(labels):
+        rule = f"an image in {folders[0][0]}/ and its mask in {folders[0][1]}/ have the same name"
+        remedy = "rename them, or list them in a table and set data.root=TABLE.csv"
+        raise wrong_setting("data.root", rule, f"{min(images)} and {min(labels)}", remedy)
     cases = [
         FoundCase(stem, stem, {channel: ChannelFile(images[stem])} if stem in images else {}, labels.get(stem))
         for stem in sorted(images.keys() | labels.keys())

@@ -13,6 +13,8 @@ from pydantic import Field
 from medseg.files.layouts import csv_list, loose
 from medseg.files.layouts.brats import SAME, SUFFIXES
 from medseg.files.layouts.find import cases_in, check_names, contents, fitting
+from medseg.files.layouts.folders import case_folders
+from medseg.files.layouts.nnunet import TEST_IMAGES
 from medseg.files.layouts.rewording import told_of
 from medseg.files.layouts.tree import Tree
 from medseg.files.layouts.values import DataSettings, Found, FoundCase, LayoutName
@@ -62,6 +64,22 @@ def find_scans(images: Path, settings: ScanSettings, names: Sequence[str], witho
         found = _found(Tree(images, without), settings, names)
     kept = [replace(case, mask=None) for case in found.cases if case.channels or case.mask is None]
     return replace(found, cases=tuple(matched(case, found.channels, names) for case in kept))
+
+
+def passed_over(images: Path, found: Found, without: Path) -> tuple[str, ...]:
+    """Name what may have been meant and belongs to none of the cases found.
+
+    Scans and folders of scans in a folder of loose ones, and scans for testing of a data set that has them apart.
+    """
+    tree = Tree(images, without)
+    if tree.sheet or tree.is_series(""):
+        return ()
+    paths = {file.path for case in found.cases for file in case.channels.values()}
+    taken = {part.as_posix() for path in paths for part in (path, *path.parents)}
+    there = [TEST_IMAGES] if tree.listing(TEST_IMAGES).scans else []
+    if found.layout == loose.LAYOUT:
+        there = [*tree.listing().scans, *tree.series_in(""), *case_folders(tree)]
+    return tuple(sorted(set(there) - taken))
 
 
 def matched(case: FoundCase, there: Sequence[str], names: Sequence[str]) -> FoundCase:

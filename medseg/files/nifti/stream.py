@@ -135,7 +135,8 @@ def opened(path: Path) -> Iterator[Stream]:
     Refuses what is no file; a pipe or a device is never opened, so it cannot block.
     """
     if not path.is_file():
-        raise Refusal(str(path), "is a file that exists", "no file" if path.exists() else "nothing there", _FETCH)
+        remedy = "write the path with / and not \\" if "\\" in str(path) else _FETCH
+        raise Refusal(str(path), "is a file that exists", "no file" if path.exists() else "nothing there", remedy)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb", buffering=0) as file:
         status = os.fstat(descriptor)

@@ -49,13 +49,10 @@ def union_box(first: BoolArray, second: BoolArray) -> Box | None:
     return tuple(box)
 
 
-def count(truth: BoolArray, predicted: BoolArray, ignored: int = 0) -> Counts:
-    """Count the voxels of two masks of one shape; refuses masks of different shapes.
-
-    `ignored` voxels, which both masks leave out, are no true negatives.
-    """
+def count(truth: BoolArray, predicted: BoolArray) -> Counts:
+    """Count the voxels of two masks of one shape; refuses masks of different shapes."""
     box = union_box(truth, predicted)
-    total = truth.size - ignored
+    total = truth.size
     if box is None:
         return Counts(0, 0, 0, total)
     inside, guess = truth[box], predicted[box]

@@ -17,11 +17,13 @@ Interval = tuple[float | None, float | None]
 # Entries of one block of resampled subjects: bounds memory at some 32 MB, and belongs to no result.
 _BLOCK = 2_000_000
 # A skewed sample of n lacks the rarest values of its tail: the longer side of the interval is laid out further by 10 in
-# n and the shorter one drawn in by 1 in n, in full from where the two differ by a tenth of their sum. These three
-# numbers were chosen by simulation, see benchmarks/coverage.py.
+# n and the shorter one drawn in by 1 in n, in full from where the two differ by a tenth of their sum. Below 20 it stays
+# at what it is there: bootstrap-t is long by itself then, and more would be all width. These numbers were chosen by
+# simulation, see benchmarks/coverage.py.
 _FURTHER = 10.0
 _NEARER = 1.0
 _LEANING = 0.1
+_FEW = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +100,7 @@ def _lengths(groups: Clusters, generator: np.random.Generator) -> tuple[float, f
 
 def _shifted(below: float, above: float, subjects: int) -> tuple[float, float]:
     lean = (below - above) / (below + above)
-    weight = min(1.0, abs(lean) / _LEANING) / subjects
+    weight = min(1.0, abs(lean) / _LEANING) / max(subjects, _FEW)
     longer, shorter = 1 + _FURTHER * weight, 1 - _NEARER * weight
     return (below * longer, above * shorter) if lean > 0 else (below * shorter, above * longer)
 

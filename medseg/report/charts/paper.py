@@ -15,6 +15,7 @@ SMALL, LARGE = 2.6, 3.6
 CROWD = 40  # from here on dots are small
 MANY = 250  # from here on there are too many to be told apart
 _MARGIN = 0.06
+Ends = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,22 @@ def dot(x: float, y: float, radius: float, words: str, style: str = "dot", case:
     return Markup('<circle class="{}" cx="{}" cy="{}" r="{}"{}><title>{}</title></circle>').format(
         style, pixels(x), pixels(y), f"{radius:g}", opens, words
     )
+
+
+def radius_of(amount: int) -> float:
+    """Return how large each of so many dots is."""
+    return LARGE if amount <= CROWD else SMALL
+
+
+def level_line(across: Ends, up: Axis, value: float, interval: Ends | None, style: str) -> Markup:
+    """Draw the line of a value between the pixels `across`, over the band of its interval (None: not known)."""
+    first, last = across
+    y = up.at(value)
+    drawn = rule(first, y, last, y, style)
+    if interval is None:
+        return drawn
+    low, high = interval
+    return band(first, up.at(low), last, up.at(high), "between") + drawn
 
 
 def text(x: float, y: float, words: str, anchor: str, style: str) -> Markup:

@@ -9,17 +9,15 @@ from markupsafe import Markup
 
 from medseg.report.charts.paper import (
     BOTTOM,
-    CROWD,
     HALF,
-    LARGE,
     MANY,
-    SMALL,
     Axis,
-    band,
     dot,
     grid_across,
     grid_up,
+    level_line,
     log_span,
+    radius_of,
     rule,
     sheet,
     span,
@@ -50,6 +48,11 @@ class Level:
     interval: tuple[float, float] | None = None
     main: bool = False
 
+    @property
+    def style(self) -> str:
+        """How its line is drawn."""
+        return "bias" if self.main else "limit"
+
 
 def size_chart(points: Sequence[Point], region: str) -> Markup:
     """Draw Dice (y, 0..1) against the true volume in ml (x, above 0, logarithmic), at least one point."""
@@ -72,7 +75,7 @@ def difference_chart(points: Sequence[Point], levels: Sequence[Level], region: s
     body = [grid_across(across, TOP, HEIGHT - BOTTOM, "mean of true and predicted volume, ml")]
     body.append(grid_up(up, LEFT, RIGHT, f"{region}: predicted \N{MINUS SIGN} true, ml"))
     body.append(rule(LEFT, up.at(0), RIGHT, up.at(0), "nought"))
-    body += [_level(level, up) for level in levels]
+    body += [level_line((LEFT, RIGHT), up, one.value, one.interval, one.style) for one in levels]
     body += _dots(points, across, up)
     body += _names(levels, up)
     title = f"Predicted minus true volume of {region} against their mean, one point per case"
@@ -80,19 +83,10 @@ def difference_chart(points: Sequence[Point], levels: Sequence[Level], region: s
 
 
 def _dots(points: Sequence[Point], across: Axis, up: Axis) -> list[Markup]:
-    radius = LARGE if len(points) <= CROWD else SMALL
+    radius = radius_of(len(points))
     plain = "point" if len(points) < MANY else "point many"
     ordered = sorted(points, key=lambda point: (point.failed, point.x, point.case))
     return [dot(across.at(p.x), up.at(p.y), radius, p.words, "failed" if p.failed else plain, p.case) for p in ordered]
-
-
-def _level(level: Level, up: Axis) -> Markup:
-    y = up.at(level.value)
-    drawn = rule(LEFT, y, RIGHT, y, "bias" if level.main else "limit")
-    if level.interval is None:
-        return drawn
-    low, high = level.interval
-    return band(LEFT, up.at(low), RIGHT, up.at(high), "between") + drawn
 
 
 def _names(levels: Sequence[Level], up: Axis) -> list[Markup]:

@@ -10,16 +10,14 @@ from markupsafe import Markup
 
 from medseg.report.charts.paper import (
     BOTTOM,
-    CROWD,
-    LARGE,
     MANY,
-    SMALL,
     WIDTH,
     Axis,
     band,
     dot,
     grid_across,
     line,
+    radius_of,
     rule,
     sheet,
     text,
@@ -70,7 +68,7 @@ def _strip(pairs: Pairs, axis: Axis, middle: float) -> Markup:
     parts = [_density(xs, axis, middle)] if many else []
     parts += [box, rule(median, middle - half, median, middle + half, "median")]
     shown = pairs[:LOWEST] if many else pairs
-    radius = LARGE if len(pairs) <= CROWD else SMALL
+    radius = radius_of(len(pairs))
     rises = _swarm(xs[: len(shown)], radius)
     parts += [
         dot(x, middle + rise, radius, f"{case}: {value:.3f}", case=case)

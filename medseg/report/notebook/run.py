@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from medseg.files.plain_yaml import read_yaml
 from medseg.ops.scoring.rows import HEALTHY
 from medseg.report.notebook.case import Case
 from medseg.report.notebook.frames import frame, scores_frame
@@ -86,8 +85,7 @@ class Run:
     @property
     def settings(self) -> Json:
         """All that was set."""
-        found: Json = yaml.safe_load(self.kept.text(SETTINGS[self.kind])) or {}
-        return found
+        return self.kept.tree(SETTINGS[self.kind], read_yaml)
 
     @property
     def card(self) -> Json:

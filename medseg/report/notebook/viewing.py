@@ -8,7 +8,7 @@ from markupsafe import Markup
 from medseg.report.notebook.shown import Shown
 from medseg.report.pictured import Pictured
 from medseg.report.templates import environment
-from medseg.report.viewer.block import CONTENT_POLICY, viewer_block
+from medseg.report.viewer.block import viewer_block
 from medseg.report.viewer.layers import make_layers, share_of
 from medseg.values.labels import LabelScheme
 from medseg.values.volume import Array, Volume
@@ -38,7 +38,7 @@ def viewer_page(case: str, pictured: Pictured, scheme: LabelScheme, judged: bool
     """
     layers = make_layers(case, pictured, scheme.regions[scheme.tumour], share_of(1))
     block = viewer_block([layers], scheme).replace(" autofocus", "", 1)  # the focus stays in the notebook
-    parts = {"case": case, "block": block, "policy": CONTENT_POLICY, "judged": judged}
+    parts = {"case": case, "block": block, "judged": judged}
     return environment().get_template("notebook/viewer.html").render(parts)
 
 

@@ -17,11 +17,6 @@ from medseg.report.viewer.sheet import CELL
 from medseg.values.labels import LabelScheme
 from medseg.values.palette import colour_of
 
-# What a page that holds the viewer allows: its own scripts and styles, pictures and data in it, nothing from elsewhere.
-CONTENT_POLICY = (
-    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'"
-)
 TRUTH, PREDICTION, OTHER = (0, 158, 115), (204, 121, 167), (204, 121, 167)
 EVERY = "every label"
 LAYOUTS = (

@@ -24,6 +24,8 @@ const start = async () => {
     crosshairColor: [0.9, 0.9, 0.9, 1], crosshairWidth: 0.3, crosshairWidthUnit: "percent", crosshairGap: 20, // percent of X; the gap in widths
     fontColor: [0.88, 0.88, 0.88, 1], backColor: [0, 0, 0, 1], clipPlaneHotKey: "", cycleClipPlaneHotKey: "", viewModeHotKey: "",
   });
+  const fit = made.resizeListener.bind(made); // a closed dialog has no size, and NiiVue would draw into less than none
+  made.resizeListener = () => { if (canvas.offsetWidth && canvas.offsetHeight) fit(); };
   await made.attachToCanvas(canvas, false);
   const filter = made.updateInterpolation.bind(made); // the image smooth, the masks voxel by voxel
   made.updateInterpolation = (layer, smooth = false) => filter(layer, smooth || layer === 0);
@@ -39,7 +41,8 @@ const tellValue = ({ mm, vox }) => {
   const [low, high] = scan.range, parts = [`${[...mm].slice(0, 3).map((value) => value.toFixed(1)).join(", ")} mm`];
   if (scan.image !== null) parts.push(`image about ${figure(low + (scan.grey[at] / 255) * (high - low))}`);
   parts.push(scan.known ? `truth: ${names.get(scan.truth[at]) ?? "none"}` : "truth: not annotated");
-  byId("value").textContent = [...parts, `prediction: ${names.get(scan.predicted[at]) ?? "none"}`].join("\n");
+  if (!byId("prediction").hidden) parts.push(`prediction: ${names.get(scan.predicted[at]) ?? "none"}`);
+  byId("value").textContent = parts.join("\n");
 };
 
 const region = () => config.regions[byId("region").value];
@@ -109,6 +112,7 @@ const prepare = (next) => {
   for (const name of ["difference", "truth"]) byId(`show-${name}`).disabled = !next.known;
   if (!next.known) byId("show-prediction").checked = true;
   [byId("dark").value, byId("bright").value, byId("zoom").value] = [0, 255, 1];
+  drawLegends(); // a browser that comes back to a page fills in the region that was chosen, without a word
   document.querySelectorAll(".viewer-grey").forEach((row) => { row.hidden = next.image === null; });
   const spacing = [0, 1, 2].map((axis) => Math.hypot(...next.affine.map((row) => row[axis])).toFixed(1));
   byId("grid").textContent = `Shown in voxels of ${spacing.join(" × ")} mm${next.known ? "" : "; nobody annotated this scan"}.`;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from medseg.ops.scoring.geometry import on_grid_of
 from medseg.ops.scoring.settings import GridRule
 from medseg.report.pictured import Pictured
 from medseg.stages.cases import load_channels, load_mask
+from medseg.stages.reporting.guarding import Guard
 from medseg.values.labels import LabelScheme
 from medseg.values.volume import Array, Volume
 
@@ -21,13 +22,15 @@ from medseg.values.volume import Array, Volume
 class Place:
     """Where a case lies: its record, the folder of its files, and the file of its prediction.
 
-    grid: what happens to a prediction on another grid than the scan's.
+    grid: what happens to a prediction on another grid than the scan's.  guard: what holds the scan against those that
+    the model was trained on, None where nobody asks for it.
     """
 
     record: CaseRecord
     data: Path
     prediction: Path
     grid: GridRule = "refuse"
+    guard: Guard | None = None
 
 
 def load_pictured(place: Place, scheme: LabelScheme) -> Pictured:
@@ -38,7 +41,8 @@ def load_pictured(place: Place, scheme: LabelScheme) -> Pictured:
     record = place.record
     image, truth = load_channels(record, place.data), load_mask(record, place.data)
     predicted = on_grid_of(truth, read_mask(place.prediction), place.grid, record.case)
-    return pictured_of(_first_channel(record, image), truth, predicted, scheme, record.annotated)
+    found = pictured_of(_first_channel(record, image), truth, predicted, scheme, record.annotated)
+    return found if place.guard is None else replace(found, unlike=place.guard.warnings(record, image))
 
 
 def pictured_of(

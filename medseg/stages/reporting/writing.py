@@ -56,15 +56,19 @@ def summary_of(material: Material) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """What was drawn: the panels of cases that the page shows as pictures, and the layers of all for its viewer."""
+    """What was drawn: the panels of cases that the page shows as pictures, and the layers of all for its viewer.
+
+    unlike: by case, what of its scan is unlike those that the model was trained on.
+    """
 
     panels: Mapping[str, Sequence[Panel]]
     layers: Sequence[CaseLayers]
+    unlike: Mapping[str, Sequence[str]]
 
 
 def _draw(out: Path, material: Material, kept: set[str]) -> _Drawn:
     """Write a picture of every case and keep of it what the page needs."""
-    scheme, panels, layers = material.scheme, {}, []
+    scheme, panels, layers, unlike = material.scheme, {}, [], {}
     share = share_of(len(material.scans))
     for number, case in enumerate(sorted(material.scans), start=1):
         pictured = material.scans[case]()
@@ -72,9 +76,11 @@ def _draw(out: Path, material: Material, kept: set[str]) -> _Drawn:
         _put(out / "cases" / f"{case}.png", join(drawn))
         if case in kept:
             panels[case] = drawn
+        if pictured.unlike:
+            unlike[case] = pictured.unlike
         layers.append(make_layers(case, pictured, scheme.regions[scheme.tumour], share))
-        tell("report", number, len(material.scans), "case")
-    return _Drawn(panels, layers)
+        tell("report", number, len(material.scans), "cases")
+    return _Drawn(panels, layers, unlike)
 
 
 def _panels(pictured: Pictured, scheme: LabelScheme) -> list[Panel]:
@@ -96,6 +102,7 @@ def _content(material: Material, summary: Mapping[str, Any], groups: Sequence[Gr
         curve=known.curve,
         calibration=known.calibration,
         warnings=known.warnings,
+        unlike=drawn.unlike,
         examples=examples,
         viewer=viewer_block(drawn.layers, material.scheme),
         openable=[layers.case for layers in drawn.layers],

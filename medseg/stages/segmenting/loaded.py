@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from medseg.engines.inference.maps import Wanted
 from medseg.engines.inference.segmenting import Segmented
@@ -16,7 +17,7 @@ from medseg.stages.segmenting.finishing import ProbabilityMaps
 from medseg.stages.segmenting.models import read_model
 from medseg.stages.segmenting.reading import Taken
 from medseg.stages.segmenting.segmenter import Ready, Segmenter
-from medseg.values.error import Refusal
+from medseg.values.error import Refusal, wrong_setting
 from medseg.values.finding import Finding
 from medseg.values.machine import Machine
 from medseg.values.volume import FloatArray, Volume
@@ -29,7 +30,7 @@ class Loaded:
 
     def __init__(self, folders: Sequence[Path], device: str) -> None:
         self._model = read_model(folders)
-        self._machine = Machine(device=device)
+        self._machine = _machine(device)
         self._segmenter = Segmenter(self._model, self._machine, guarded=False)
         self._segmenter.open()
 
@@ -77,13 +78,9 @@ class Loaded:
         return Segmenter(self._model, self._machine).prepare(self._taken(volume)).findings
 
     def _taken(self, volume: Volume) -> Taken:
-        names = ", ".join(self.channels)
-        if len(volume.voxels) != len(self.channels):
-            rule = f"has the {len(self.channels)} channels of the model: {names}"
-            raise Refusal(
-                "volume", rule, f"{len(volume.voxels)} channels", "stack them on the first axis in this order"
-            )
-        voxels = np.asarray(volume.voxels, np.float32)
+        _check(volume, self.channels)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is refused as infinite
+            voxels = np.asarray(volume.voxels, np.float32)
         if not np.isfinite(voxels).all():
             raise Refusal(
                 "volume", "voxels are finite numbers", "NaN or infinity", "replace them, or leave the scan out"
@@ -98,6 +95,26 @@ def load(folder: Folder | Sequence[Folder], device: str = "auto") -> Loaded:
     """Open a model package, the folder of a run, or several of them whose answers are averaged."""
     given = [folder] if isinstance(folder, str | PathLike) else list(folder)
     return Loaded([Path(one) for one in given], device)
+
+
+def _check(volume: object, channels: Sequence[str]) -> None:
+    """Refuse what is no volume of real numbers with these channels."""
+    if not isinstance(volume, Volume):
+        rule = "is a medseg.values.volume.Volume: voxels (C, X, Y, Z) and the affine (4, 4) to RAS+ mm"
+        remedy = "make one with Volume(voxels, affine): without an affine left cannot be told from right"
+        raise Refusal("volume", rule, type(volume).__name__, remedy)
+    if volume.voxels.dtype.kind not in "biuf":
+        raise Refusal("volume", "voxels are real numbers", volume.voxels.dtype, "give their real part or magnitude")
+    if len(volume.voxels) != len(channels):
+        rule = f"has the {len(channels)} channels of the model: {', '.join(channels)}"
+        raise Refusal("volume", rule, f"{len(volume.voxels)} channels", "stack them on the first axis in this order")
+
+
+def _machine(device: str) -> Machine:
+    try:
+        return Machine(device=device)
+    except ValidationError:
+        raise wrong_setting("device", "is auto, cpu, cuda or cuda:N", device, 'leave it out for "auto"') from None
 
 
 def _maps(found: Segmented, ready: Ready, activation: str) -> FloatArray:

@@ -95,6 +95,9 @@ def _missing(case: FoundCase, expected: Expected) -> tuple[int, ...]:
         others = [name for name in case.channels if name not in expected.names]
         value = f"none for {', '.join(missing)}" + (f", but {', '.join(others)}" if others else "")
         remedy = f"add the file, or say which it is, like data.channels='{{{missing[0]}: PATTERN}}'"
+        folder = case.channels[others[0]].path.parent if others else Path()
+        if folder.name:
+            remedy += f"; if the scans in {folder} are several cases, name that folder as images"
         rule = f"has a file for each channel of the model: {', '.join(expected.names)}"
         raise Refusal(case.case, rule, value, remedy)
     return tuple(expected.names.index(name) for name in missing)
@@ -104,7 +107,7 @@ def _heading(file: ChannelFile, folder: Path, expected: Expected) -> Heading:
     heading = read_heading(folder / file.path, expected.reading)
     if file.volumes > 1 and heading.volumes == 1:
         rule = f"holds the {file.volumes} channels of the model as volumes: {', '.join(expected.names)}"
-        remedy = "put the files of a case into one folder, name them CASE_0000, CASE_0001 ..., or set data.channels"
+        remedy = "give each case a folder below images, name its files CASE_0000, CASE_0001 ..., or set data.channels"
         raise Refusal(file.path.as_posix(), rule, "1 volume", remedy)
     check_volumes(file, heading, expected.reading)
     return heading

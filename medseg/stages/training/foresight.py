@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from math import ceil
 from pathlib import Path
 
@@ -9,12 +10,14 @@ import torch
 
 from medseg.engines.ranks import ALONE, Ranks
 from medseg.engines.room import free_on_device, free_on_host
-from medseg.engines.training.foreseeing.preflight import StepPlan, Wish, demand_disk, demand_memory, load_of
+from medseg.engines.training.foreseeing.load import StepPlan, load_of
+from medseg.engines.training.foreseeing.preflight import Wish, demand_disk, demand_memory, demand_memory_between
 from medseg.engines.training.settings import TrainingSettings
 from medseg.engines.training.stepping.precision import precision_of
 from medseg.engines.training.stepping.setup import Means, check_division
 from medseg.networks.build import build_network
 from medseg.networks.settings import NetworkSettings
+from medseg.networks.shapes import shapes_alone
 from medseg.values.error import Refusal
 from medseg.values.machine import Machine
 from medseg.values.plan import Plan
@@ -29,7 +32,7 @@ def foresee(
     ranks: Ranks = ALONE,
 ) -> Wish | None:
     """Return what a step of one process will hold on `device`; None for a network that cannot be walked by shapes."""
-    with torch.device("meta"):
+    with shapes_alone():
         built = build_network(network, plan.architecture, 0, plan.patch)
     own = ceil(plan.batch / ranks.world)
     step = StepPlan(plan, training, own, precision_of(training, device))
@@ -42,14 +45,21 @@ def foresee(
 
 
 def demand_room(wish: Wish | None, out: Path, device: torch.device, ranks: Ranks = ALONE) -> None:
-    """Refuse (exit 2) a training that fits neither in memory nor on the disk of `out`."""
+    """Refuse (exit 2) a training that does not fit in memory or on the disk of `out`."""
     if wish is None:
         return
-    free, place = free_on(device)
-    if free:  # else it is not known
-        demand_memory(wish, free if device.type == "cuda" else free // ranks.local_world, place)
+    demand_free_memory(wish, device, ranks)
     if ranks.leads:
         demand_disk(wish.load, out)
+
+
+def demand_free_memory(wish: Wish, device: torch.device, ranks: Ranks = ALONE) -> None:
+    """Refuse (exit 2) a training that needs more memory than is free now; what is not known is not held against it."""
+    free, place = free_on(device)
+    host = free_on_host() // ranks.local_world or sys.maxsize
+    here = free or sys.maxsize if device.type == "cuda" else host
+    demand_memory(wish, here, place)
+    demand_memory_between(wish, here, host, place)
 
 
 def free_on(device: torch.device) -> tuple[int, str]:

@@ -12,34 +12,35 @@ from medseg.engines.packages.package import CARD, WEIGHTS, Card, StartedFrom, re
 from medseg.engines.training.transferring.freezing import freeze
 from medseg.engines.training.transferring.ports import axes_of, ports_of
 from medseg.engines.training.transferring.transfer import Given, Transfer, transfer
+from medseg.files.records import SchemeRecord
 from medseg.files.tensors import load_tensors, write_whole
 from medseg.networks.build import build_network
 from medseg.networks.settings import NetworkSettings
-from medseg.stages.training.material import Material
 from medseg.stages.training.settings import TrainStageSettings
 from medseg.values.digests import digest_of_file
 from medseg.values.error import wrong_setting
-from medseg.values.plan import Architecture
+from medseg.values.plan import Architecture, Plan
 
 logger = logging.getLogger(__name__)
 SETTING = "training.start_from"
 
 
-def first_network(settings: TrainStageSettings, material: Material) -> tuple[nn.Module, Transfer | None]:
-    """Build the network, with the weights of `material.start` where they fit, and its frozen parts out of training.
+def first_network(
+    settings: TrainStageSettings, plan: Plan, scheme: SchemeRecord, start: Path | None
+) -> tuple[nn.Module, Transfer | None]:
+    """Build the network, with the weights of the package `start` where they fit, and its frozen parts out of training.
 
     The second value says what was taken, None where all weights are random. Refuses (exit 2) a package of which nothing
     fits, naming the settings of its network, and to freeze weights that it does not have.
     """
-    plan = material.plan
 
     def build(architecture: Architecture) -> nn.Module:
         return build_network(settings.network, architecture, settings.seed, plan.patch)
 
     network = build(plan.architecture)
-    if material.start is None:
+    if start is None:
         return network, None
-    done = _taken(network, build, settings, material, material.start)
+    done = _taken(network, build, settings, plan, scheme, start)
     freeze(network, settings.training.freeze, (*done.new, *done.partly_new))
     return network, done.model_copy(update={"frozen": settings.training.freeze})
 
@@ -68,12 +69,13 @@ def _taken(
     network: nn.Module,
     build: Callable[[Architecture], nn.Module],
     settings: TrainStageSettings,
-    material: Material,
+    plan: Plan,
+    scheme: SchemeRecord,
     package: Path,
 ) -> Transfer:
-    card, plan = read_card(package), material.plan
+    card = read_card(package)
     theirs = ports_of(card.plan.architecture, card.channel_names, card.scheme, card.activation)
-    ours = ports_of(plan.architecture, plan.channels, material.scheme, settings.loss.activation)
+    ours = ports_of(plan.architecture, plan.channels, scheme, settings.loss.activation)
     given = Given(load_tensors(package / WEIGHTS), digest_of_file(package / WEIGHTS), theirs)
     axes = {} if ours == theirs else axes_of(build, plan.architecture)
     done = transfer(network, axes, ours, given)

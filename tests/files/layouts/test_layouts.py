@@ -199,6 +199,39 @@ def test_a_folder_that_fits_nothing_says_what_is_in_it(tmp_path: Path) -> None:
     assert "with a.txt, b.txt, scan1.nii.gz and 1 more; " in refusal(tmp_path, DataSettings())
 
 
+def test_a_data_set_in_the_only_folder_or_around_the_folder_is_pointed_to(tmp_path: Path) -> None:
+    touch(tmp_path, "unpacked/images/x.nii", "unpacked/labels/x.nii")
+    inner = tmp_path / "unpacked"
+    for named in (tmp_path, inner / "images"):
+        assert refusal(named, DataSettings()).endswith(f"; set data.root to {inner}, which fits pairs")
+    touch(tmp_path, "other/images/x.nii", "other/labels/x.nii")
+    assert refusal(tmp_path, DataSettings()).endswith("list the scans in a table and set data.root=TABLE.csv")
+
+
+@pytest.mark.parametrize(("name", "remedy"), [
+    ("scans.zip", "unpack it, and set data.root to the folder that comes out"),
+    ("scan.nii.gz", "set data.root to the data set's folder, or to a .csv file of its cases"),
+    ("a\\b", "write the path with /, as Linux has it"),
+])  # fmt: skip
+def test_what_is_no_folder_is_refused_with_what_to_do_about_it(tmp_path: Path, name: str, remedy: str) -> None:
+    touch(tmp_path, *([name] if "." in name else []))
+    assert refusal(tmp_path / name, DataSettings()).endswith(f"; {remedy}")
+
+
+def test_a_tilde_that_the_shell_left_alone_is_refused_as_such() -> None:
+    assert refusal(Path("~/scans"), DataSettings()).endswith("; the shell puts nothing in place of ~ here: write $HOME")
+
+
+def test_pairs_without_one_equal_name_are_refused_by_their_names(tmp_path: Path) -> None:
+    touch(tmp_path, "images/x_image.nii", "images/y_image.nii", "labels/x_label.nii", "labels/y_label.nii")
+    message = refusal(tmp_path, DataSettings())
+    assert message.startswith("data.root: an image in images/ and its mask in labels/ have the same name, got x_image ")
+    touch(tmp_path, "labels/y_image.nii")
+    assert [case.case for case in find_cases(tmp_path, DataSettings()).cases if case.mask and case.channels] == [
+        "y_image"
+    ]
+
+
 def test_two_layouts_that_fit_are_refused_until_one_is_set(tmp_path: Path) -> None:
     described(tmp_path, "a")
     touch(tmp_path, "images/x.nii", "labels/x.nii")
@@ -321,11 +354,18 @@ def test_pipes_are_no_scans(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"), [("a\\b", "'a\\\\b'"), ("a\tb", "'a\\tb'"), ("x" * 201, repr("x" * 201)[:80])]
+    ("name", "shown"),
+    [
+        ("a\\b", "'a\\\\b'"),
+        ("a\tb", "'a\\tb'"),
+        ("x" * 201, repr("x" * 201)[:80]),
+        ("\u0436" * 101, ascii("\u0436" * 101)[:80]),
+        ("gn\u202eii", "'gn\\u202eii'"),
+    ],
 )
 def test_names_that_name_no_file_everywhere_are_refused(tmp_path: Path, name: str, shown: str) -> None:
     touch(tmp_path, f"images/{name}.nii", f"labels/{name}.nii")
-    rule = "a case name is a file name: at most 200 letters, no / or \\, no dot in front"
+    rule = "a case name is a file name: at most 200 bytes, no / or \\, no dot in front, no mark that turns text"
     assert f"data.root: {rule}, got {shown}; rename the case" in refusal(tmp_path, exit_code=1)
 
 

@@ -32,7 +32,14 @@ def test_a_suffix_is_taken_off_and_what_lacks_it_is_named(tmp_path: Path) -> Non
 
 
 def test_maps_beside_the_masks_are_no_masks_unless_they_are_asked_for(tmp_path: Path) -> None:
-    touch(tmp_path, "a.nii.gz", "a.probabilities.nii.gz", "a.uncertainty.nii.gz")
+    touch(
+        tmp_path,
+        "a.nii.gz",
+        "a.probabilities.nii.gz",
+        "a.uncertainty.nii.gz",
+        "a.set-aside.nii.gz",
+        "a.set-aside-2.nrrd",
+    )
     assert paths(tmp_path) == {"a": "a.nii.gz"}
     assert paths(tmp_path, ".probabilities") == {"a": "a.probabilities.nii.gz"}
 

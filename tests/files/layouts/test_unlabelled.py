@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medseg.files.layouts.unlabelled import ScanSettings, find_scans
+from medseg.files.layouts.unlabelled import ScanSettings, find_scans, passed_over
 from medseg.values.error import Refusal
 from tests.files.layouts.layout_trees import touch, write
 
@@ -30,6 +30,30 @@ def refused(root: Path, *names: str, **settings: object) -> str:
 def test_every_file_of_a_flat_folder_is_a_case(tmp_path: Path) -> None:
     touch(tmp_path, "b.nii.gz", "a.nrrd", "notes.txt", ".hidden.nii.gz")
     assert found(tmp_path) == {"a": {"image": "a.nrrd"}, "b": {"image": "b.nii.gz"}}
+
+
+@pytest.mark.parametrize("name", ["A", "scan"])
+def test_two_files_of_one_name_are_refused_however_short_it_is(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, f"{name}.nii.gz", f"{name}.nrrd")
+    with pytest.raises(Refusal, match=f"case names differ .* got {name} and {name}; rename one of them"):
+        found(tmp_path)
+
+
+def test_what_belongs_to_no_case_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "p1_PET.nii.gz", "p2_pet.nii.gz", "notes.txt", "more/p3.nii.gz", "deep/er/p4.nii.gz", "out/p1.nii")
+    (tmp_path / "empty").mkdir()
+
+    def left(images: Path, **settings: object) -> tuple[str, ...]:
+        out = tmp_path / "out"
+        scans = find_scans(images, ScanSettings.model_validate(settings), ("PET",), out)
+        return passed_over(images, scans, out)
+
+    assert left(tmp_path, channels={"PET": "*_PET"}) == ("deep/er", "more", "p2_pet.nii.gz")
+    assert left(tmp_path) == ("deep/er", "more")
+    assert left(tmp_path / "deep") == ()
+    assert left(tmp_path / "p1_PET.nii.gz") == ()
+    touch(tmp_path / "set", "imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz", "imagesTs/b_0000.nii.gz")
+    assert left(tmp_path / "set") == ("imagesTs",)
 
 
 def test_the_folder_of_the_masks_is_passed_over(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def test_a_damaged_header_is_refused(tmp_path: Path, fields: dict[str, Any], rul
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     assert "is a file that exists, got nothing there" in refusal(read_image, tmp_path / "none.nii.gz")
+    assert refusal(read_image, tmp_path / "a\\none.nii.gz").endswith("; write the path with / and not \\")
     assert "is a file that exists, got no file" in refusal(read_image, tmp_path)
     os.mkfifo(tmp_path / "pipe.nii")
     assert "is a file that exists, got no file" in refusal(read_image, tmp_path / "pipe.nii")

@@ -185,6 +185,14 @@ def test_lesions_are_26_connected_components_touched_by_the_prediction() -> None
         assert found.found == sum(hit for _, hit in expected)
 
 
+def test_a_component_over_several_lesions_is_one_component_and_no_false_lesion() -> None:
+    truth, predicted = np.zeros((2, 9, 9, 9), np.bool_)
+    truth[1:3, 4, 4] = truth[5:7, 4, 4] = True
+    predicted[1:7, 4, 4] = predicted[8, 8, 8] = True
+    found = counts(truth, predicted, 0.001)
+    assert (len(found.lesions), found.found, found.false_lesions) == (2, 2, 1)
+
+
 def test_voxels_that_share_a_corner_are_one_lesion() -> None:
     truth = np.zeros((4, 4, 4), np.bool_)
     truth[0, 0, 0] = truth[1, 1, 1] = truth[3, 3, 3] = True
@@ -200,3 +208,15 @@ def test_masks_are_left_as_they_were() -> None:
     measure_strangers(pair_of(truth, predicted, spacing_mm))
     assert np.array_equal(truth, before[0])
     assert np.array_equal(predicted, before[1])
+
+
+def test_a_lesion_of_just_the_least_volume_is_left_out() -> None:
+    truth = np.zeros((20, 20, 20), np.bool_)
+    truth[5:10, 5:10, 5:7] = True
+    rule = LesionRule(kind="glioma")
+    assert truth.sum() == rule.minimum_mm3
+    left_out = scores(truth, np.zeros_like(truth), (1.0, 1.0, 1.0), rule)
+    assert (left_out.dice, left_out.hd95_mm, left_out.f1) == (1.0, 0.0, 1.0)
+    truth[5, 5, 7] = True
+    counted = scores(truth, np.zeros_like(truth), (1.0, 1.0, 1.0), rule)
+    assert (counted.dice, counted.hd95_mm, counted.f1) == (0.0, 374.0, 0.0)

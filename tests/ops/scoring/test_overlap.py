@@ -164,3 +164,8 @@ def test_masks_are_left_as_they_were() -> None:
     count(truth, predicted)
     assert np.array_equal(truth, before[0])
     assert np.array_equal(predicted, before[1])
+
+
+def test_rows_of_the_class_table_are_the_truth() -> None:
+    truth, predicted = np.array([0, 1, 1, 2], np.uint8), np.array([0, 2, 2, 1], np.uint8)
+    assert overlap.confusion(truth, predicted, 3).tolist() == [[1, 0, 0], [0, 0, 2], [0, 1, 0]]

@@ -154,3 +154,10 @@ def test_four_subjects_have_no_interval() -> None:
 def test_lists_of_different_lengths_are_refused() -> None:
     with pytest.raises(Refusal, match="agreement: both lists hold 1 scans, got 2; give each scan both values"):
         concordance([1.0], [1.0, 2.0], ["A"])
+
+
+def test_the_spread_of_people_with_unlike_numbers_of_scans_is_that_of_the_analysis_of_variance() -> None:
+    """By hand: within 4/3, among 41/12, usual number of scans (6 - 14/6) / 2 = 11/6, so 4/3 + (41/12 - 4/3) * 6/11."""
+    errors, people = [1.0, 2.0, 3.0, 5.0, 2.0, 4.0], ["A", "A", "A", "B", "C", "C"]
+    found = bland_altman([10.0] * 6, [10.0 + error for error in errors], people, 0, "x")
+    assert found.sd == pytest.approx(np.sqrt(4 / 3 + (41 / 12 - 4 / 3) * 6 / 11), rel=1e-12)

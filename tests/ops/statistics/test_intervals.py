@@ -40,7 +40,7 @@ def literal(values: np.ndarray, subjects: np.ndarray, resamples: int) -> tuple[f
         ratios.append((found - mean) / wide)
     low, high = np.quantile(ratios, (0.025, 0.975))
     below, above = high, -low
-    weight = min(1, abs(below - above) / (below + above) / 0.1) / len(people)
+    weight = min(1, abs(below - above) / (below + above) / 0.1) / max(20, len(people))
     longer, shorter = 1 + 10 * weight, 1 - weight
     below, above = (below * longer, above * shorter) if below > above else (below * shorter, above * longer)
     return mean - below * error, mean + above * error
@@ -165,3 +165,13 @@ def test_too_few_subjects_have_no_interval(subjects: int) -> None:
         subjects = 1
     values = np.random.default_rng(0).random(3 * subjects)
     assert mean_interval(values, np.repeat(SUBJECTS[:subjects], 3), 0, "x") == (None, None)
+
+
+def test_a_resample_of_equal_values_has_the_error_of_one_usual_subject() -> None:
+    """Nine times 0 and once 1: squares about the mean are 0.9, a usual subject's ninth part of that is 0.1."""
+    groups = cluster(np.array([0.0] * 9 + [1.0]), SUBJECTS[:10])
+    shifts, errors = resample(groups, stream(0, "equal"))
+    without = np.isclose(shifts, -0.1)
+    assert without.any()
+    assert errors[without] == pytest.approx(np.sqrt(0.1 * 10 / 9) / 10, rel=1e-9)
+    assert errors.min() == pytest.approx(errors[without].min(), rel=1e-9)

@@ -91,8 +91,9 @@ class State:
         self.average.load_state_dict(_part(tensors, "average"))
         _restore_optimiser(self.optimiser, _part(tensors, "optimiser"))
         device = next(self.network.parameters()).device
+        # Copies: what was read may be a map of the checkpoint, whose file would then live on after it is deleted.
         self.best, self.best_raw, self.scaler = (
-            {name: tensor.to(device) for name, tensor in _part(tensors, part).items()}
+            {name: tensor.to(device, copy=True) for name, tensor in _part(tensors, part).items()}
             for part in ("best", "best_raw", "scaler")
         )
         self.tally = Tally(**facts)  # type: ignore[arg-type]

@@ -7,8 +7,8 @@ import logging
 import torch
 from torch import Tensor
 
+from medseg.engines.training.limits import check_precision
 from medseg.engines.training.settings import TrainingSettings
-from medseg.values.error import wrong_setting
 
 logger = logging.getLogger(__name__)
 
@@ -24,15 +24,13 @@ Scale = dict[str, Tensor]
 def precision_of(settings: TrainingSettings, device: torch.device) -> torch.dtype:
     """Return what convolutions compute in: weights, losses and sums stay in float32. `auto`: see the setting.
 
-    Refuses half precision on a CPU: PyTorch's weight gradients of small bfloat16 volumes (2 x 2 x 2 voxels, torch 2.13)
-    depend there on memory that nobody wrote, and float16 has no kernels.
+    Refuses half precision on a CPU: see `check_precision`.
     """
+    check_precision(settings, device.type)
     name = settings.precision
     if name == "auto":
         name = "bf16" if device.type == "cuda" else "fp32"
-    if name != "fp32" and device.type != "cuda":
-        raise wrong_setting("training.precision", f"{name} is for a CUDA device", name, "set auto or fp32")
-    if name != "fp32" and device.type == "cuda" and torch.__version__.startswith("2.9."):
+    if name != "fp32" and torch.__version__.startswith("2.9."):
         logger.warning("torch %s is slow in 3-D convolutions of half precision: use 2.10 or later", torch.__version__)
     return _DTYPES[name]
 

@@ -13,12 +13,14 @@ from torch.nn.modules.dropout import _DropoutNd
 from medseg.engines.device import layout_of
 from medseg.engines.ranks import ALONE, Ranks
 from medseg.engines.training.keeping.state import State
+from medseg.engines.training.limits import check_graphs
 from medseg.engines.training.settings import TrainingSettings
 from medseg.engines.training.stepping.compiling import compiled, demand_compiler
 from medseg.engines.training.stepping.gradients import Division, Gradients
 from medseg.engines.training.stepping.precision import first_scale, precision_of
 from medseg.engines.training.stepping.recording import Recording
 from medseg.engines.training.stepping.step import Learning, Stepper
+from medseg.networks.abilities import no_recompute
 from medseg.networks.unet import UNet
 from medseg.ops.losses import Logits, Loss
 from medseg.values.error import wrong_setting
@@ -47,7 +49,7 @@ def build_stepper(state: State, loss: Loss, settings: TrainingSettings, seed: in
     device = next(network.parameters()).device
     dtype = precision_of(settings, device)
     check_division(network, means)
-    check_graphs(means, device)
+    check_graphs(machine, device.type, means.ranks.world)
     _set_recompute(network, machine.recompute)
     if dtype == torch.float16 and not state.scaler:
         state.scaler.update(first_scale(device))
@@ -75,26 +77,8 @@ def check_division(network: nn.Module, means: Means) -> None:
             raise wrong_setting("network", rule, f"{type(module).__name__} ({name})", remedy)
 
 
-def check_graphs(means: Means, device: torch.device) -> None:
-    """Refuse to record a step that is not one unbroken piece of work for one CUDA device."""
-    machine = means.machine
-    if not machine.cuda_graphs:
-        return
-    against = {
-        f"machine.device={device.type}": device.type != "cuda",
-        f"machine.microbatch={machine.microbatch}": machine.microbatch is not None,
-        "machine.recompute=true": machine.recompute,
-        f"{means.ranks.world} processes": means.ranks.world > 1,
-    }
-    for what, found in against.items():
-        if found:
-            rule = "a step is recorded whole, on one CUDA device"
-            raise wrong_setting("machine.cuda_graphs", rule, what, "change that, or set machine.cuda_graphs=false")
-
-
 def _set_recompute(network: nn.Module, recompute: bool) -> None:
     if isinstance(network, UNet):
         network.recompute = recompute
     elif recompute:
-        rule = "only unet3d and unet2d can compute their activations again"
-        raise wrong_setting("machine.recompute", rule, type(network).__name__, "set machine.recompute=false")
+        raise no_recompute(type(network).__name__)

@@ -29,10 +29,16 @@ Open = Callable[[Start], tuple[Tracker, str]]
 def require(kinds: Sequence[str], needed: Mapping[str, Sequence[str]] = NEEDED) -> None:
     """Refuse (exit 2) trackers whose `needed` packages are not installed, naming the extra; nothing is imported."""
     for kind in kinds:
-        missing = [name for name in needed[kind] if find_spec(name) is None]
+        missing = [name for name in needed[kind] if not _installed(name)]
         if missing:
             remedy = f"pip install 'medseg[{kind}]', or take {kind} out of machine.trackers"
             raise wrong_setting("machine.trackers", f"{kind} needs the extra '{kind}'", f"no {missing[0]}", remedy)
+
+
+def _installed(name: str) -> bool:
+    """Tell whether a package is there; a mere folder of its name, such as wandb leaves behind, is none."""
+    spec = find_spec(name)
+    return spec is not None and spec.origin is not None
 
 
 def open_trackers(kinds: Sequence[str], start: Start, log: Path) -> dict[str, Tracker]:

@@ -12,7 +12,6 @@ from medseg.values.error import Refusal
 
 FETCH = "fetch or write the file again"
 IMPLICIT = "1.2.840.10008.1.2"
-EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
