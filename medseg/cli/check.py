@@ -10,7 +10,8 @@ from medseg.cli.commands import read_words, tell_line
 from medseg.cli.display import Screen, say, screen
 from medseg.experiment.checking import check as examine
 from medseg.experiment.checking import open_place, publish_check
-from medseg.experiment.order import Chain, Outcome
+from medseg.experiment.order import Chain
+from medseg.experiment.outcome import Outcome
 from medseg.experiment.publish import facts
 from medseg.experiment.runner import Runner
 from medseg.pipeline.store import Store

@@ -12,7 +12,8 @@ from medseg.cli.collector import collector_at_rest
 from medseg.cli.compose import compose, sweep
 from medseg.cli.display import Screen, clock, say, screen
 from medseg.engines.ranks import current
-from medseg.experiment.order import STAGES, UNTIL, Chain, Outcome
+from medseg.experiment.order import Chain
+from medseg.experiment.outcome import STAGES, UNTIL, Outcome
 from medseg.experiment.publish import facts, open_folder, publish, record, settings_in
 from medseg.experiment.runner import Foreteller, Line, Unfinished
 from medseg.experiment.settings import ExperimentSettings, read_settings

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from medseg.experiment.order import Outcome
+from medseg.experiment.outcome import Outcome
 from medseg.files.foreign.dicom.writing import write_dicom_seg
 from medseg.files.listing import folder_of
 from medseg.files.records import CaseRecord, read_case, read_scheme

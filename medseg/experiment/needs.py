@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from medseg.experiment.order import Outcome
+from medseg.experiment.outcome import Outcome
 from medseg.experiment.room import existing, free_on_disk, plan_of, prepared_bytes, wish_of
 from medseg.experiment.settings import ExperimentSettings
 from medseg.values.error import Refusal

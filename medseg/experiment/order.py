@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from medseg.engines.sampling.settings import AugmentSettings
 from medseg.engines.training.trackers.opening import require
 from medseg.experiment.demands import Demands
+from medseg.experiment.outcome import STAGES, Outcome
 from medseg.experiment.provenance import provenance_of, settings_of
 from medseg.experiment.room import demand_disk, demand_training
 from medseg.experiment.runner import Do, Foreteller, Runner, Unfinished
@@ -20,7 +20,7 @@ from medseg.experiment.sources import DataSource, data_source
 from medseg.experiment.start import card_source, package_source
 from medseg.files.layouts.find import DataSettings
 from medseg.files.listing import folder_of
-from medseg.files.records import Reason, read_cases, read_scheme
+from medseg.files.records import read_cases, read_scheme
 from medseg.ops.phantom_settings import PhantomSettings
 from medseg.ops.postprocessing import Postprocessing, demand_regions
 from medseg.pipeline.store import Finished, Source, Store
@@ -38,28 +38,6 @@ PHANTOM_DATA = DataSettings(
     regions={"core": (1,), "oedema": (2,), "tumour": (1, 2)},
     tumour="tumour",
 )
-STAGES = ("phantom", "index", "split", "fingerprint", "prepare", "train", "calibrate", "predict", "score", "report")
-UNTIL = {"run": "report", "train": "calibrate"}  # how far commands go that do not end with the stage of their name
-
-
-@dataclass
-class Outcome:
-    """What an experiment has reached so far: finished stages by name, per-case ones by case, and what failed."""
-
-    stages: dict[str, Finished] = field(default_factory=dict)
-    prepared: dict[str, Finished] = field(default_factory=dict)
-    predictions: dict[str, Finished] = field(default_factory=dict)
-    scores: dict[str, Finished] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    refused: dict[str, Reason] = field(default_factory=dict)
-    noticed: tuple[Finding, ...] = ()
-    cases: int = 0
-    data: Source | None = None
-
-    @property
-    def told(self) -> dict[str, str]:
-        """Why each refused case was refused, in one line."""
-        return {case: f"{one.subject}: {one.rule}, got {one.value}; {one.remedy}" for case, one in self.refused.items()}
 
 
 class Chain:

@@ -18,7 +18,7 @@ import yaml
 import medseg
 from medseg.engines.ranks import current
 from medseg.experiment.formats import Format, write_predictions
-from medseg.experiment.order import Outcome
+from medseg.experiment.outcome import Outcome
 from medseg.experiment.runner import Line
 from medseg.experiment.settings import ExperimentSettings
 from medseg.pipeline.store import write_whole

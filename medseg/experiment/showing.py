@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medseg.experiment.order import STAGES, Chain
+from medseg.experiment.order import Chain
+from medseg.experiment.outcome import STAGES
 from medseg.experiment.publish import link
 from medseg.experiment.settings import ExperimentSettings
 from medseg.pipeline.store import Finished

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from medseg.experiment.formats import ENDINGS, write_predictions
-from medseg.experiment.order import Outcome
+from medseg.experiment.outcome import Outcome
 from medseg.experiment.publish import publish
 from medseg.files.nifti.writing import write_mask
 from medseg.files.records import CaseRecord, FileRecord, SchemeRecord, write_record

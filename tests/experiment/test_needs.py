@@ -10,7 +10,7 @@ import pytest
 
 from medseg.engines.training.settings import TrainingSettings
 from medseg.experiment.needs import needs
-from medseg.experiment.order import Outcome
+from medseg.experiment.outcome import Outcome
 from medseg.experiment.settings import ExperimentSettings
 from medseg.pipeline.store import Finished
 from medseg.values.machine import Machine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from medseg.experiment.claiming import claimed
-from medseg.experiment.order import Outcome
+from medseg.experiment.outcome import Outcome
 from medseg.experiment.publish import publish
 
 
