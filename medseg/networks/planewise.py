@@ -21,7 +21,7 @@ from medseg.networks.unet import UNet
 
 # Bytes of the planes that a convolution makes at once: they, and those they are made of, fit into a large cache.
 # Weights for pairs of planes that are larger belong to coarse levels, where there is little to gain.
-_BYTES = 2 << 20
+_BYTES = 4 << 20
 
 
 class PlanewiseUNet:

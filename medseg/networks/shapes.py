@@ -13,12 +13,16 @@ from torch.overrides import TorchFunctionMode
 @contextmanager
 def shapes_alone() -> Iterator[None]:
     """Build networks within the block on the meta device: names and shapes are all they have."""
-    with torch.device("meta"), _RowsOfNumbers():
+    with torch.device("meta"), _Shapes():
         yield
 
 
-class _RowsOfNumbers(TorchFunctionMode):
-    """Makes rows of numbers in memory all the same: MONAI's SwinUNETR reads its dropout rates from one."""
+# Without values there is nothing to draw; on the meta device these would import PyTorch's compiler, 65 MB and a second.
+_DRAWING = (torch.Tensor.normal_, torch.Tensor.uniform_, torch.Tensor.random_)
+
+
+class _Shapes(TorchFunctionMode):
+    """Draws nothing, and makes rows of numbers in memory: MONAI's SwinUNETR reads its dropout rates from one."""
 
     def __torch_function__(
         self,
@@ -27,6 +31,8 @@ class _RowsOfNumbers(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
+        if func in _DRAWING:
+            return args[0]
         given = dict(kwargs or {})
         if func is torch.linspace:
             given.setdefault("device", "cpu")
