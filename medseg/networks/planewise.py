@@ -19,9 +19,10 @@ from medseg.networks.norm import NormAct
 from medseg.networks.paired import PairedConvolution, product
 from medseg.networks.unet import UNet
 
-# Bytes of the planes that a convolution makes at once: they, and those they are made of, fit into a large cache.
+# Bytes of the planes that a convolution makes at once: they, and those they are made of, fit into a large cache, and
+# stay below what `large_arrays_returned` gives back to the system, which would be asked for again each time.
 # Weights for pairs of planes that are larger belong to coarse levels, where there is little to gain.
-_BYTES = 4 << 20
+_BYTES = 2 << 20
 
 
 class PlanewiseUNet:
